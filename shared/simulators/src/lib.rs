@@ -1,1 +1,9 @@
-//! interlock-simulators
+#![doc = include_str!("../README.md")]
+
+pub mod clock;
+pub mod github;
+pub mod journal;
+pub mod outbox;
+pub mod request_log;
+pub mod serve;
+pub mod servicenow;
