@@ -1,0 +1,34 @@
+//! A hint of ServiceNow that one of its records changed. Never a fact: the record is read before it counts.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{EventData, KeyHash};
+
+/// ServiceNow says that a record changed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct RecordChanged {
+    /// Name of the ServiceNow connection.
+    pub connection: String,
+    /// The table of the record.
+    pub table: String,
+    /// The record's id.
+    pub sys_id: String,
+    /// `sys_mod_count`, the record's own counter of updates.
+    pub mod_count: String,
+    /// The change that an approver row belongs to; the record itself where it is a change.
+    pub change_sys_id: String,
+    /// The deployment key in its correlation id, where the hint carried one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_hash: Option<KeyHash>,
+}
+
+impl EventData for RecordChanged {
+    const TYPE: &'static str = "io.interlock.record.changed.v1";
+    fn subject(&self) -> String {
+        format!("{}:{}:{}", self.connection, self.table, self.sys_id)
+    }
+    fn discriminator(&self) -> String {
+        self.mod_count.clone()
+    }
+}
