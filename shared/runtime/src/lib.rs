@@ -1,1 +1,4 @@
-//! interlock-runtime
+//! What every process needs: the ports, the worker loop, configuration, telemetry, health, signals.
+#![doc = include_str!("../README.md")]
+
+pub mod ports;
