@@ -26,17 +26,21 @@ as_root() { if [[ $EUID -eq 0 ]]; then "$@"; else sudo -n "$@"; fi; }
 
 # Installs packages without starting what they contain: Debian starts a fresh server on all interfaces otherwise
 # (Debian policy manual, "Starting system services": exit 101 of policy-rc.d forbids it).
-apt_install() (
-    local policy=/usr/sbin/policy-rc.d
-    if [[ ! -e $policy ]]; then
-        trap 'as_root rm -f "$policy"' EXIT
-        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
-        as_root chmod 755 "$policy"
-    fi
+# A process of its own, so that the file goes again even if this script is killed meanwhile.
+apt_install() {
     say "installing $* with apt-get"
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
-        -o DPkg::Lock::Timeout=120 "$@" </dev/null
-)
+    # shellcheck disable=SC2016
+    as_root sh -c '
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap "rm -f $policy" EXIT
+            trap "exit 130" INT TERM HUP
+            printf "#!/bin/sh\nexit 101\n" >"$policy"
+            chmod 755 "$policy"
+        fi
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 "$@"
+    ' sh "$@" </dev/null
+}
 
 # apt_packages <package>...: installs what is missing, and refreshes the lists first if they do not know it.
 apt_packages() {

@@ -35,6 +35,7 @@ keep_start() {
 # keep_run <command>...: the same, and waits for its end. In the background, as a trap waits for a foreground command.
 keep_run() {
     local status=0
+    printf '    %s\n' "$*" >&2
     keep_start "$@"
     local group=$STARTED
     wait "$group" || status=$?

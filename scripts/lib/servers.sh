@@ -5,6 +5,7 @@ TEST_VHOSTS=${INTERLOCK_TEST_VHOSTS:-128}
 
 # Leaves INTERLOCK_TEST_AMQP, INTERLOCK_TEST_VHOSTS, INTERLOCK_TEST_REDIS and INTERLOCK_TEST_DIR in the environment.
 start_servers() {
+    unset INTERLOCK_TEST_AMQP INTERLOCK_TEST_REDIS
     export INTERLOCK_TEST_DIR=$KEPT_DIR/tests INTERLOCK_TEST_VHOSTS=$TEST_VHOSTS
     mkdir -p "$INTERLOCK_TEST_DIR"
     use_given_redis || true
@@ -79,8 +80,9 @@ start_containers() {
     local compose=(docker compose -p "$project" -f "$here/../docker-compose.yml")
     say "RabbitMQ and Redis: containers of the compose project $project"
     echo "$project" >"$KEPT_DIR/compose"
-    "${compose[@]}" up -d --wait rabbitmq redis </dev/null >&2
-    node_definitions_json "$TEST_VHOSTS" | "${compose[@]}" exec -T rabbitmq rabbitmqctl import_definitions >&2
+    "${compose[@]}" up -d --wait rabbitmq redis </dev/null >&2 || fail "the containers did not start"
+    node_definitions_json "$TEST_VHOSTS" | "${compose[@]}" exec -T rabbitmq rabbitmqctl import_definitions >&2 \
+        || fail "the vhosts could not be made"
     export INTERLOCK_TEST_AMQP=${INTERLOCK_TEST_AMQP:-amqp://guest:guest@127.0.0.1:5672}
     export INTERLOCK_TEST_REDIS=${INTERLOCK_TEST_REDIS:-redis://127.0.0.1:6379}
 }
