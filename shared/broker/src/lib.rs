@@ -1,1 +1,4 @@
-//! interlock-broker
+//! The Broker on RabbitMQ and on SQLite, and the topology that both follow.
+#![doc = include_str!("../README.md")]
+
+pub mod topology;
