@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # Everything that a script starts is recorded with a keeper, which ends it also when the script is killed.
 
 KEPT_DIR=""

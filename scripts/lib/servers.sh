@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 # RabbitMQ and Redis for the tests: those given, else private ones on loopback, else containers.
 
 TEST_VHOSTS=${INTERLOCK_TEST_VHOSTS:-128}
@@ -40,25 +40,25 @@ use_given_broker() {
 }
 
 start_private_servers() {
-    local rabbitmq="" redis="" port
+    local rabbitmq="" redis="" rabbitmq_port redis_port
     if [[ -z ${INTERLOCK_TEST_AMQP:-} ]]; then
-        port=$(free_port)
-        say "RabbitMQ: a private node on 127.0.0.1:$port with $TEST_VHOSTS vhosts ($RABBITMQ_SERVER)"
-        keep_start "$here/lib/rabbitmq-node" "$KEPT_DIR/rabbitmq" "$port" "$TEST_VHOSTS"
-        rabbitmq="$STARTED $port"
-        export INTERLOCK_TEST_AMQP=amqp://guest:guest@127.0.0.1:$port
+        rabbitmq_port=$(free_port)
+        say "RabbitMQ: a private node on 127.0.0.1:$rabbitmq_port with $TEST_VHOSTS vhosts ($RABBITMQ_SERVER)"
+        keep_start "$here/lib/rabbitmq-node" "$KEPT_DIR/rabbitmq" "$rabbitmq_port" "$TEST_VHOSTS"
+        rabbitmq=$STARTED
+        export INTERLOCK_TEST_AMQP=amqp://guest:guest@127.0.0.1:$rabbitmq_port
     fi
     if [[ -z ${INTERLOCK_TEST_REDIS:-} ]]; then
-        port=$(free_port)
-        say "Redis: a private server on 127.0.0.1:$port"
+        redis_port=$(free_port)
+        say "Redis: a private server on 127.0.0.1:$redis_port"
         mkdir "$KEPT_DIR/redis"
-        keep_start redis-server --port "$port" --bind 127.0.0.1 --save "" --appendonly no --dir "$KEPT_DIR/redis" \
+        keep_start redis-server --port "$redis_port" --bind 127.0.0.1 --save "" --appendonly no --dir "$KEPT_DIR/redis" \
             --loglevel warning --logfile "$KEPT_DIR/redis/log"
-        redis="$STARTED $port"
-        export INTERLOCK_TEST_REDIS=redis://127.0.0.1:$port
+        redis=$STARTED
+        export INTERLOCK_TEST_REDIS=redis://127.0.0.1:$redis_port
     fi
-    [[ -z $redis ]] || wait_for_server Redis $redis "$KEPT_DIR/redis/log"
-    [[ -z $rabbitmq ]] || wait_for_server RabbitMQ $rabbitmq "$KEPT_DIR/rabbitmq/log/console"
+    [[ -z $redis ]] || wait_for_server Redis "$redis" "$redis_port" "$KEPT_DIR/redis/log"
+    [[ -z $rabbitmq ]] || wait_for_server RabbitMQ "$rabbitmq" "$rabbitmq_port" "$KEPT_DIR/rabbitmq/log/console"
 }
 
 # wait_for_server <name> <process> <port> <log>
@@ -78,11 +78,13 @@ start_containers() {
 (as root or with sudo this script does it with apt-get), or docker compose, or give AMQP_URL and REDIS_URL"
     local project="interlock-test-$$"
     local compose=(docker compose -p "$project" -f "$here/../docker-compose.yml")
+    AMQP_PORT=$(free_port) REDIS_PORT=$(free_port)
+    export AMQP_PORT REDIS_PORT
     say "RabbitMQ and Redis: containers of the compose project $project"
     echo "$project" >"$KEPT_DIR/compose"
     "${compose[@]}" up -d --wait rabbitmq redis </dev/null >&2 || fail "the containers did not start"
     node_definitions_json "$TEST_VHOSTS" | "${compose[@]}" exec -T rabbitmq rabbitmqctl import_definitions >&2 \
         || fail "the vhosts could not be made"
-    export INTERLOCK_TEST_AMQP=${INTERLOCK_TEST_AMQP:-amqp://guest:guest@127.0.0.1:5672}
-    export INTERLOCK_TEST_REDIS=${INTERLOCK_TEST_REDIS:-redis://127.0.0.1:6379}
+    export INTERLOCK_TEST_AMQP=${INTERLOCK_TEST_AMQP:-amqp://guest:guest@127.0.0.1:$AMQP_PORT}
+    export INTERLOCK_TEST_REDIS=${INTERLOCK_TEST_REDIS:-redis://127.0.0.1:$REDIS_PORT}
 }
