@@ -1,1 +1,291 @@
-//! GitHub simulator.
+//! A stateful GitHub: Actions runs whose deployments wait at an App's custom protection rule, the REST calls that
+//! such an App makes, and the signed webhooks that it gets. One lock, no I/O: `serve` adds sockets and deliveries.
+//!
+//! Nothing happens inside a request's future but the request itself. What comes later waits in a schedule, and webhooks
+//! wait in the outbox; [`GitHub::settle_due`] and [`Outbox::take_due`] let a deterministic harness drive both.
+
+mod api;
+mod app_key;
+mod call;
+mod control;
+mod exchange;
+mod faults;
+mod hooks;
+mod lifecycle;
+mod model;
+mod options;
+mod payloads;
+mod progress;
+mod schedule;
+mod tell;
+mod tokens;
+mod view;
+mod world;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+pub use app_key::AppKey;
+pub use faults::{Fault, FaultKind, Match};
+pub use model::{Outcome, Refused, StartDeployment, Started};
+pub use options::{Knobs, Loss, Options, WebhookTarget};
+pub use view::{DeploymentView, RunView};
+
+use crate::clock::SimClock;
+use crate::journal::{Journal, JournalEntry};
+use crate::outbox::Outbox;
+use crate::request_log::RequestLog;
+use world::World;
+
+/// The simulated GitHub. Clones share one state.
+#[derive(Clone)]
+pub struct GitHub {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    world: Mutex<World>,
+    clock: SimClock,
+    outbox: Outbox,
+    requests: RequestLog,
+    journal: Journal,
+    control_token: Option<String>,
+    changed: watch::Sender<u64>,
+}
+
+impl GitHub {
+    /// An empty GitHub: repositories come with their first deployment.
+    pub fn new(options: Options) -> Self {
+        let journal = Journal::default();
+        let inner = Inner {
+            clock: options.clock.clone(),
+            control_token: options.control_token.clone(),
+            world: Mutex::new(World::new(options, journal.clone())),
+            outbox: Outbox::default(),
+            requests: RequestLog::default(),
+            journal,
+            changed: watch::Sender::new(0),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The REST API, and the control plane under `/__sim/`.
+    pub fn router(&self) -> Router {
+        Router::new().fallback(exchange::handle).with_state(self.clone())
+    }
+
+    /// Serves API and control plane, sends webhooks and lets time pass until the handle is aborted.
+    pub async fn serve(&self, addr: SocketAddr) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+        let background = {
+            let (deliver, tick) =
+                (self.outbox().deliver_until_dropped(self.clock()), self.clone().tick_until_dropped());
+            async move {
+                tokio::select! { () = deliver => {}, () = tick => {} }
+            }
+        };
+        crate::serve::serve_with(self.router(), addr, background).await
+    }
+
+    /// A job with an environment is reached: run, deployment and webhooks.
+    pub fn start_deployment(&self, wish: &StartDeployment) -> Result<Started, Refused> {
+        self.with(|world, now| world.start(wish, now))
+    }
+
+    /// The job of a deployment that was let through ends.
+    pub fn finish(&self, deployment: u64, outcome: Outcome) -> Result<(), Refused> {
+        self.with(|world, now| world.finish(deployment, outcome, now))
+    }
+
+    /// A person cancels a run.
+    pub fn cancel(&self, run: u64, actor: &str) -> Result<(), Refused> {
+        self.with(|world, now| world.cancel(run, actor, now))
+    }
+
+    /// All jobs of a completed run again: the next attempt, new deployments, the same run id.
+    pub fn rerun(&self, run: u64) -> Result<Started, Refused> {
+        self.with(|world, now| world.rerun(run, now))
+    }
+
+    /// A person starts a waiting job past its protection rules.
+    pub fn bypass(&self, deployment: u64, actor: &str) -> Result<(), Refused> {
+        self.with(|world, now| world.bypass(deployment, actor, now))
+    }
+
+    /// All deployments, oldest first.
+    pub fn deployments(&self) -> Vec<DeploymentView> {
+        self.with(|world, _| world.deployments.values().map(|one| world.deployment_view(one)).collect())
+    }
+
+    /// One deployment.
+    pub fn deployment(&self, id: u64) -> Option<DeploymentView> {
+        self.with(|world, _| world.deployments.get(&id).map(|one| world.deployment_view(one)))
+    }
+
+    /// All workflow runs, oldest first.
+    pub fn runs(&self) -> Vec<RunView> {
+        self.with(|world, _| world.runs.values().map(|run| world.run_view(run)).collect())
+    }
+
+    /// One workflow run.
+    pub fn run(&self, id: u64) -> Option<RunView> {
+        self.with(|world, _| world.runs.get(&id).map(|run| world.run_view(run)))
+    }
+
+    /// Sets where webhooks go from now on; `None` sends none.
+    pub fn set_webhook(&self, target: Option<WebhookTarget>) {
+        self.with(|world, _| world.hooks.target = target);
+    }
+
+    /// Sets the base of callback and API URLs, such as the address that `serve` has bound.
+    pub fn set_api_base(&self, base: &str) {
+        base.trim_end_matches('/').clone_into(&mut self.lock().options.api_base);
+    }
+
+    /// Sends a `ping`.
+    pub fn ping(&self) {
+        self.with(|world, now| world.tell_ping(now));
+    }
+
+    /// Sends any body under any event name, signed like all others.
+    pub fn send(&self, event: &str, body: &Value) {
+        self.with(|world, now| world.tell_raw(event, body, now));
+    }
+
+    /// How the knobs stand.
+    pub fn knobs(&self) -> Knobs {
+        self.lock().knobs.clone()
+    }
+
+    /// Turns knobs; what was started before keeps its times.
+    pub fn turn(&self, change: impl FnOnce(&mut Knobs)) {
+        self.with(|world, _| change(&mut world.knobs));
+    }
+
+    /// Adds a fault behind those that are there; false when there are too many.
+    pub fn fault(&self, fault: Fault) -> bool {
+        self.with(|world, _| world.faults.add(fault))
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        self.with(|world, _| world.faults.clear());
+    }
+
+    /// Ends every installation token at once, as an uninstalled and reinstalled App would see it.
+    pub fn revoke_tokens(&self) {
+        self.with(|world, _| world.tokens.revoke_all());
+    }
+
+    /// The simulator's clock.
+    pub fn clock(&self) -> SimClock {
+        self.inner.clock.clone()
+    }
+
+    /// Webhooks that wait. Whoever sends one calls [`Outbox::record`], which fills the list of deliveries.
+    pub fn outbox(&self) -> Outbox {
+        self.inner.outbox.clone()
+    }
+
+    /// All API requests so far.
+    pub fn requests(&self) -> RequestLog {
+        self.inner.requests.clone()
+    }
+
+    /// What happened. `what` is one of `gate.asked`, `gate.released`, `gate.rejected`, `gate.reported`, `gate.bypassed`,
+    /// `gate.expired`, `job.started`, `job.finished`, `job.canceled`, `run.canceled`, `run.rerun`, `status.created`.
+    pub fn journal(&self) -> Vec<JournalEntry> {
+        self.with(|_, _| ());
+        self.inner.journal.entries()
+    }
+
+    /// Lets everything happen that is due; true when something waits for a later time.
+    pub fn settle_due(&self, now: DateTime<Utc>) -> bool {
+        let mut world = self.lock();
+        self.settle(&mut world, now);
+        world.schedule.next_due().is_some()
+    }
+
+    /// When the next scheduled effect happens.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.lock().schedule.next_due()
+    }
+
+    /// Back to an empty GitHub. The webhook target and the API base stay; ids begin anew.
+    pub fn reset(&self) {
+        let mut world = self.lock();
+        let mut options = world.options.clone();
+        options.webhook = world.hooks.target.take();
+        *world = World::new(options, self.inner.journal.clone());
+        drop(world);
+        self.inner.outbox.clear();
+        self.inner.requests.clear();
+        self.inner.journal.clear();
+        self.wake();
+    }
+
+    /// Everything goes through here: what is due happens first, and what is to be sent goes to the outbox.
+    fn with<T>(&self, act: impl FnOnce(&mut World, DateTime<Utc>) -> T) -> T {
+        let now = self.inner.clock.now();
+        let mut world = self.lock();
+        self.settle(&mut world, now);
+        let result = act(&mut world, now);
+        self.send_off(&mut world);
+        drop(world);
+        self.wake();
+        result
+    }
+
+    fn settle(&self, world: &mut World, now: DateTime<Utc>) {
+        world.settle(now);
+        self.send_off(world);
+    }
+
+    fn send_off(&self, world: &mut World) {
+        for outgoing in world.hooks.take_outgoing() {
+            self.inner.outbox.push(outgoing);
+        }
+    }
+
+    async fn tick_until_dropped(self) {
+        let mut changed = self.inner.changed.subscribe();
+        let mut clock_set = self.inner.clock.watch();
+        loop {
+            self.settle_due(self.inner.clock.now());
+            let next = self.next_due();
+            tokio::select! {
+                _ = changed.changed() => {}
+                _ = clock_set.changed() => {}
+                () = self.until(next) => {}
+            }
+        }
+    }
+
+    async fn until(&self, due: Option<DateTime<Utc>>) {
+        match due {
+            Some(due) if !self.inner.clock.is_frozen() => {
+                let wait = (due - self.inner.clock.now()).to_std().unwrap_or_default();
+                tokio::time::sleep(wait).await;
+            }
+            // A frozen clock reaches nothing by waiting; setting it wakes the loop.
+            _ => std::future::pending().await,
+        }
+    }
+
+    fn wake(&self) {
+        self.inner.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, World> {
+        self.inner.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -79,11 +79,7 @@ pub struct StartDeployment {
 impl StartDeployment {
     /// One gated job with all else made up.
     pub fn new(repo: impl Into<String>, environment: impl Into<String>) -> Self {
-        Self {
-            repo: repo.into(),
-            environment: environment.into(),
-            ..Self::default()
-        }
+        Self { repo: repo.into(), environment: environment.into(), ..Self::default() }
     }
 }
 
@@ -111,10 +107,7 @@ pub struct Refused {
 
 impl Refused {
     pub(super) fn new(status: u16, message: impl Into<String>) -> Self {
-        Self {
-            status,
-            message: message.into(),
-        }
+        Self { status, message: message.into() }
     }
 
     pub(super) fn not_found() -> Self {
@@ -173,8 +166,7 @@ pub(super) struct Review {
     pub environment: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Gate {
     None,
     Open,
@@ -183,6 +175,20 @@ pub(super) enum Gate {
     Bypassed,
     Expired,
     Canceled,
+}
+
+impl Gate {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Open => "open",
+            Self::Approved => "approved",
+            Self::Rejected => "rejected",
+            Self::Bypassed => "bypassed",
+            Self::Expired => "expired",
+            Self::Canceled => "canceled",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,330 @@
+//! The life of a gated deployment: asked, decided, queued, running, ended; re-runs, cancels and bypasses.
+
+use chrono::{DateTime, Duration, Utc};
+use serde_json::json;
+
+use super::model::{Deployment, Gate, Job, Outcome, Refused, Review, Run, StartDeployment, Started, Status};
+use super::schedule::Later;
+use super::world::World;
+
+const MATRIX_MAX: u32 = 256;
+const PLATFORM: &str = "github";
+
+impl World {
+    /// A run reaches a job with an environment.
+    pub fn start(&mut self, wish: &StartDeployment, at: DateTime<Utc>) -> Result<Started, Refused> {
+        let jobs = wish.matrix.unwrap_or(1);
+        if wish.environment.is_empty() || !(1..=MATRIX_MAX).contains(&jobs) {
+            return Err(Refused::new(422, "environment must be given and matrix lie in 1..=256"));
+        }
+        let repository = self.repository_or_new(&wish.repo)?;
+        let run = match wish.run_id {
+            Some(id) => self.joinable_run(id, repository)?,
+            None => self.new_run(wish, repository, at),
+        };
+        let deployments = (0..jobs).map(|_| self.new_deployment(wish, run, at)).collect::<Result<_, _>>()?;
+        self.refresh_run(run, at);
+        self.started(run, deployments)
+    }
+
+    /// All jobs of the last attempt again, as new deployments under the same run id.
+    pub fn rerun(&mut self, id: u64, at: DateTime<Utc>) -> Result<Started, Refused> {
+        let last = self.run(id)?;
+        if last.status != "completed" {
+            return Err(Refused::new(403, "This workflow is already running"));
+        }
+        let wishes: Vec<StartDeployment> =
+            self.present(last).into_iter().map(|one| self.same_again(one)).collect();
+        let run = self.run_mut(id)?;
+        run.attempt += 1;
+        run.status = "waiting";
+        run.conclusion = None;
+        run.progress_told = false;
+        run.started_at = at;
+        run.updated_at = at;
+        self.note_run(at, PLATFORM, "run.rerun", self.run(id)?);
+        self.tell_run("requested", id, at);
+        let deployments =
+            wishes.iter().map(|wish| self.new_deployment(wish, id, at)).collect::<Result<_, _>>()?;
+        self.refresh_run(id, at);
+        self.started(id, deployments)
+    }
+
+    /// The end of a job, as its last step decided it.
+    pub fn finish(&mut self, id: u64, outcome: Outcome, at: DateTime<Utc>) -> Result<(), Refused> {
+        match self.deployment(id)?.job {
+            Job::Queued | Job::InProgress => {}
+            Job::Waiting => return Err(Refused::new(409, "the deployment waits at its gate")),
+            Job::Completed(_) => return Err(Refused::new(409, "the deployment has ended already")),
+        }
+        self.end_job(id, outcome, at)?;
+        let actor = self.deployment(id)?.creator.clone();
+        self.note(at, &actor, "job.finished", self.deployment(id)?, outcome.conclusion());
+        self.refresh_run(self.deployment(id)?.run, at);
+        Ok(())
+    }
+
+    /// A person or our App cancels what has not ended. GitHub sends no deployment status for it.
+    pub fn cancel(&mut self, id: u64, actor: &str, at: DateTime<Utc>) -> Result<(), Refused> {
+        let run = self.run(id)?;
+        if run.status == "completed" {
+            return Err(Refused::new(409, "Cannot cancel a workflow run that is completed."));
+        }
+        self.note_run(at, actor, "run.canceled", run);
+        let live: Vec<u64> =
+            self.present(run).iter().filter(|one| one.job.conclusion().is_none()).map(|one| one.id).collect();
+        for deployment in live {
+            let one = self.deployment_mut(deployment)?;
+            if one.gate == Gate::Open {
+                one.gate = Gate::Canceled;
+            }
+            self.end_job(deployment, Outcome::Cancelled, at)?;
+            self.note(at, actor, "job.canceled", self.deployment(deployment)?, "");
+        }
+        self.refresh_run(id, at);
+        Ok(())
+    }
+
+    /// A person with the right to do so starts the waiting job past all protection rules.
+    pub fn bypass(&mut self, id: u64, person: &str, at: DateTime<Utc>) -> Result<(), Refused> {
+        let deployment = self.deployment(id)?;
+        if deployment.gate != Gate::Open {
+            return Err(Refused::new(409, "the deployment does not wait at its gate"));
+        }
+        self.note(at, person, "gate.bypassed", deployment, "");
+        let (run, environment) = (deployment.run, deployment.environment.clone());
+        self.review(run, "approved", "started by force", person, environment)?;
+        self.open_gate(id, Gate::Bypassed, at)?;
+        self.refresh_run(run, at);
+        Ok(())
+    }
+
+    /// The answer of our protection rule, for all that waits of this run and environment **now**.
+    pub fn decide(
+        &mut self,
+        waiting: &[u64],
+        approve: bool,
+        comment: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), Refused> {
+        let Some(first) = waiting.first() else { return Err(Refused::new(422, "nothing waits")) };
+        let bot = self.bot();
+        let (run, environment) = {
+            let deployment = self.deployment(*first)?;
+            (deployment.run, deployment.environment.clone())
+        };
+        self.review(run, if approve { "approved" } else { "rejected" }, comment, &bot, environment)?;
+        for id in waiting {
+            let what = if approve { "gate.released" } else { "gate.rejected" };
+            self.note(at, &bot, what, self.deployment(*id)?, comment);
+            if approve {
+                self.open_gate(*id, Gate::Approved, at)?;
+            } else {
+                self.deployment_mut(*id)?.gate = Gate::Rejected;
+                self.end_job(*id, Outcome::Failure, at)?;
+            }
+        }
+        self.refresh_run(run, at);
+        Ok(())
+    }
+
+    /// A runner has taken the job.
+    pub fn start_job(&mut self, id: u64, at: DateTime<Utc>) {
+        let knob = (self.knobs.run_for_ms, self.knobs.run_outcome);
+        let Some(deployment) = self.deployments.get_mut(&id).filter(|one| one.job == Job::Queued) else {
+            return;
+        };
+        deployment.job = Job::InProgress;
+        deployment.started_at = Some(at);
+        let run = deployment.run;
+        if let Some(run_for_ms) = deployment.run_for_ms.or(knob.0) {
+            self.schedule.push(at + millis(run_for_ms), Later::FinishJob(id, knob.1));
+        }
+        self.note(at, PLATFORM, "job.started", &self.deployments[&id], "");
+        self.platform_status(id, "in_progress", at);
+        self.refresh_run(run, at);
+    }
+
+    /// The platform's own limit for a gate has passed.
+    pub fn expire_gate(&mut self, id: u64, at: DateTime<Utc>) {
+        let Some(deployment) = self.deployments.get_mut(&id).filter(|one| one.gate == Gate::Open) else {
+            return;
+        };
+        deployment.gate = Gate::Expired;
+        let run = deployment.run;
+        self.note(at, PLATFORM, "gate.expired", &self.deployments[&id], "");
+        if self.end_job(id, Outcome::Failure, at).is_ok() {
+            self.refresh_run(run, at);
+        }
+    }
+
+    /// Adds a status and tells it.
+    pub fn add_status(&mut self, id: u64, mut status: Status, at: DateTime<Utc>) -> Result<(), Refused> {
+        status.id = self.new_status_id();
+        let deployment = self.deployment_mut(id)?;
+        deployment.updated_at = at;
+        deployment.statuses.push(status);
+        self.tell_status(id, at);
+        Ok(())
+    }
+
+    fn joinable_run(&mut self, id: u64, repository: usize) -> Result<u64, Refused> {
+        let run = self.run(id)?;
+        if run.repository != repository {
+            return Err(Refused::not_found());
+        }
+        if run.status == "completed" {
+            return Err(Refused::new(409, "the run has ended: re-run it"));
+        }
+        Ok(id)
+    }
+
+    fn new_run(&mut self, wish: &StartDeployment, repository: usize, at: DateTime<Utc>) -> u64 {
+        let id = self.new_run_id();
+        let sha = wish.sha.clone().unwrap_or_else(|| self.made_up_sha(id));
+        let of = &mut self.repositories[repository];
+        of.runs.push(id);
+        let run = Run {
+            id,
+            repository,
+            number: of.runs.len() as u64,
+            attempt: 1,
+            head_sha: sha,
+            head_branch: wish.git_ref.clone().unwrap_or_else(|| "main".into()),
+            actor: wish.actor.clone().unwrap_or_else(|| "dana-dev".into()),
+            status: "waiting",
+            conclusion: None,
+            created_at: at,
+            started_at: at,
+            updated_at: at,
+            progress_told: false,
+            deployments: Vec::new(),
+            reviews: Vec::new(),
+        };
+        self.runs.insert(id, run);
+        self.tell_run("requested", id, at);
+        id
+    }
+
+    fn new_deployment(
+        &mut self,
+        wish: &StartDeployment,
+        run_id: u64,
+        at: DateTime<Utc>,
+    ) -> Result<u64, Refused> {
+        let (id, job_id) = (self.new_deployment_id(), self.new_job_id());
+        let gated = wish.gated.unwrap_or(true);
+        let run = self.run_mut(run_id)?;
+        run.deployments.push(id);
+        let deployment = Deployment {
+            id,
+            run: run_id,
+            attempt: run.attempt,
+            repository: run.repository,
+            environment: wish.environment.clone(),
+            sha: run.head_sha.clone(),
+            git_ref: run.head_branch.clone(),
+            creator: run.actor.clone(),
+            payload: wish.payload.clone().unwrap_or_else(|| json!({})),
+            job_id,
+            job: Job::Waiting,
+            gate: if gated { Gate::Open } else { Gate::None },
+            run_for_ms: wish.run_for_ms,
+            created_at: at,
+            updated_at: at,
+            started_at: None,
+            statuses: Vec::new(),
+            reports: Vec::new(),
+        };
+        self.repositories[deployment.repository].deployments.push(id);
+        self.deployments.insert(id, deployment);
+        self.tell_deployment(id, at);
+        if gated {
+            self.ask_gate(id, at);
+        } else {
+            self.open_gate(id, Gate::None, at)?;
+        }
+        Ok(id)
+    }
+
+    fn ask_gate(&mut self, id: u64, at: DateTime<Utc>) {
+        self.platform_status(id, "waiting", at);
+        self.tell_gate(id, at);
+        self.note(at, PLATFORM, "gate.asked", &self.deployments[&id], "");
+        let limit = i64::try_from(self.knobs.gate_limit_seconds).unwrap_or(i64::MAX / 1_000);
+        if let Some(due) = Duration::try_seconds(limit).and_then(|limit| at.checked_add_signed(limit)) {
+            self.schedule.push(due, Later::ExpireGate(id));
+        }
+    }
+
+    fn open_gate(&mut self, id: u64, gate: Gate, at: DateTime<Utc>) -> Result<(), Refused> {
+        let due = at + millis(self.knobs.queue_delay_ms);
+        let deployment = self.deployment_mut(id)?;
+        deployment.gate = gate;
+        deployment.job = Job::Queued;
+        self.platform_status(id, "queued", at);
+        if due > at {
+            self.schedule.push(due, Later::StartJob(id));
+        } else {
+            self.start_job(id, at);
+        }
+        Ok(())
+    }
+
+    fn end_job(&mut self, id: u64, outcome: Outcome, at: DateTime<Utc>) -> Result<(), Refused> {
+        self.deployment_mut(id)?.job = Job::Completed(outcome);
+        if let Some(state) = outcome.deployment_state() {
+            self.platform_status(id, state, at);
+        }
+        Ok(())
+    }
+
+    fn review(
+        &mut self,
+        run: u64,
+        state: &'static str,
+        comment: &str,
+        user: &str,
+        environment: String,
+    ) -> Result<(), Refused> {
+        let review = Review { state, comment: comment.to_owned(), user: user.to_owned(), environment };
+        self.run_mut(run)?.reviews.push(review);
+        Ok(())
+    }
+
+    fn platform_status(&mut self, id: u64, state: &str, at: DateTime<Utc>) {
+        let log_url = self.job_html_url(id);
+        let status = Status {
+            id: 0,
+            state: state.to_owned(),
+            description: String::new(),
+            creator: "github-actions[bot]".into(),
+            log_url,
+            environment_url: String::new(),
+            at,
+        };
+        // The deployment exists: every caller has just touched it.
+        let _known = self.add_status(id, status, at);
+    }
+
+    fn same_again(&self, deployment: &Deployment) -> StartDeployment {
+        StartDeployment {
+            repo: self.repositories[deployment.repository].full_name(),
+            environment: deployment.environment.clone(),
+            gated: Some(deployment.gate != Gate::None),
+            run_for_ms: deployment.run_for_ms,
+            payload: Some(deployment.payload.clone()),
+            ..StartDeployment::default()
+        }
+    }
+
+    fn started(&self, run: u64, deployments: Vec<u64>) -> Result<Started, Refused> {
+        let run = self.run(run)?;
+        Ok(Started { run_id: run.id, run_attempt: run.attempt, sha: run.head_sha.clone(), deployments })
+    }
+}
+
+fn millis(value: u64) -> Duration {
+    // Beyond a century nothing is waited for.
+    Duration::milliseconds(i64::try_from(value).unwrap_or(i64::MAX).min(100 * 365 * 86_400_000))
+}
