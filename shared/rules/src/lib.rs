@@ -1,1 +1,30 @@
-//! interlock-rules
+//! What is decided: policy match, may a gate be released, the next step of a change, which change is the one.
+//!
+//! Pure: no I/O, no async, no clock. Times are given. Each decision is tested over its whole grid,
+//! and a model checker may call it.
+#![doc = include_str!("../README.md")]
+
+mod canonical;
+mod chain;
+mod create;
+mod gate;
+mod policy;
+mod record;
+mod release;
+mod run;
+mod step;
+mod text;
+
+pub use canonical::{Family, canonical, extras};
+pub use chain::{Standing, standing};
+pub use create::{CreateFacts, Creation, may_create};
+pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
+pub use policy::{
+    ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, OnRejection, OnWithdrawal, Policies, Policy, Terms,
+    When, WindowRule,
+};
+pub use record::{Approval, ApproverRow, CANCELED_MARK, ChangeRow, ChangeState, Reading, WITHDRAWN_MARK};
+pub use release::{PERMIT_LIFETIME, Permit, ReleaseInputs, Verdict, may_release, withdrawn};
+pub use run::{Answer, RunPhase, RunReading};
+pub use step::{Goal, Step, next_step};
+pub use text::{TemplateFault, check_template, render};

@@ -1,0 +1,161 @@
+//! Which of several changes of one deployment is the one. Both workers must agree, so only
+//! what both read in the rows counts.
+
+use interlock_events::KeyHash;
+
+use crate::record::{ChangeRow, ChangeState};
+
+/// The rows of one key, sorted out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Family<'a> {
+    /// The one that counts; among live rows if there are any.
+    pub canonical: &'a ChangeRow,
+    /// Every other live row.
+    pub extras: Vec<&'a ChangeRow>,
+}
+
+/// The canonical row of `key`: in Implement or later, then approved by a person, then oldest
+/// (`sys_created_on`, number, `sys_id`). Among rows that are all closed or canceled, those that we
+/// canceled as extras come last. `None` where no row is of this key.
+#[must_use]
+pub fn canonical<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Option<Family<'a>> {
+    let ours: Vec<&ChangeRow> = rows.iter().filter(|row| row.belongs_to(key)).collect();
+    let mut live: Vec<&ChangeRow> = ours.iter().copied().filter(|row| row.is_live()).collect();
+    live.sort_by(|a, b| rank(a).cmp(&rank(b)));
+    if live.is_empty() {
+        let canonical = ours.into_iter().min_by_key(|row| (row.canceled_by_us(), age(row)))?;
+        return Some(Family { canonical, extras: Vec::new() });
+    }
+    let canonical = live.remove(0);
+    Some(Family { canonical, extras: live })
+}
+
+/// The live rows of `key` beside the canonical one that may be canceled: not approved by a person,
+/// not in Implement or later, of a state that we know.
+#[must_use]
+pub fn extras<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Vec<&'a ChangeRow> {
+    let Some(family) = canonical(rows, key) else { return Vec::new() };
+    family
+        .extras
+        .into_iter()
+        .filter(|row| {
+            !row.approved_by_a_person() && row.state.is_some_and(|state| state < ChangeState::Implement)
+        })
+        .collect()
+}
+
+type Age<'a> = (chrono::DateTime<chrono::Utc>, &'a str, &'a str);
+
+fn rank(row: &ChangeRow) -> (bool, bool, Age<'_>) {
+    let running = row.state.is_some_and(|state| state >= ChangeState::Implement);
+    (!running, !row.approved_by_a_person(), age(row))
+}
+
+fn age(row: &ChangeRow) -> Age<'_> {
+    (row.created, &row.number, &row.sys_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::deployment;
+    use crate::record::tests::{approver, at, row};
+    use proptest::prelude::*;
+
+    fn key() -> KeyHash {
+        deployment().key.hash()
+    }
+
+    #[test]
+    fn the_row_that_runs_wins_then_the_approved_then_the_oldest() {
+        let old = row("CHG1", ChangeState::Assess);
+        let approved = ChangeRow {
+            created: at(11),
+            approvers: vec![approver("approved", 30)],
+            ..row("CHG2", ChangeState::Assess)
+        };
+        let running = ChangeRow { created: at(12), ..row("CHG3", ChangeState::Implement) };
+        let pick = |rows: &[ChangeRow]| canonical(rows, &key()).unwrap().canonical.number.clone();
+        assert_eq!(pick(&[old.clone(), approved.clone(), running.clone()]), "CHG3");
+        assert_eq!(pick(&[old.clone(), approved.clone()]), "CHG2");
+        assert_eq!(pick(&[ChangeRow { created: at(11), ..row("CHG0", ChangeState::New) }, old]), "CHG1");
+    }
+
+    #[test]
+    fn a_live_row_wins_over_closed_ones_and_our_canceled_extra_comes_last() {
+        let canceled = ChangeRow { created: at(1), ..row("CHG1", ChangeState::Canceled) };
+        let live = row("CHG2", ChangeState::New);
+        let rows = [canceled.clone(), live];
+        assert_eq!(canonical(&rows, &key()).unwrap().canonical.number, "CHG2");
+        let extra = ChangeRow { close_notes: crate::CANCELED_MARK.into(), ..canceled };
+        let rows = [extra, ChangeRow { created: at(50), ..row("CHG3", ChangeState::Closed) }];
+        assert_eq!(canonical(&rows, &key()).unwrap().canonical.number, "CHG3");
+    }
+
+    #[test]
+    fn an_extra_that_a_person_approved_is_never_ours_to_cancel() {
+        let first =
+            ChangeRow { approvers: vec![approver("approved", 20)], ..row("CHG1", ChangeState::Scheduled) };
+        let second = ChangeRow {
+            created: at(11),
+            approvers: vec![approver("approved", 30)],
+            ..row("CHG2", ChangeState::Scheduled)
+        };
+        let third = ChangeRow { created: at(12), ..row("CHG3", ChangeState::New) };
+        let rows = [first, second, third];
+        let numbers: Vec<_> = extras(&rows, &key()).iter().map(|row| row.number.as_str()).collect();
+        assert_eq!(numbers, ["CHG3"]);
+    }
+
+    #[test]
+    fn rows_of_other_keys_and_products_do_not_count() {
+        let foreign = ChangeRow { correlation_display: "Exalate".into(), ..row("CHG1", ChangeState::New) };
+        assert_eq!(canonical(&[foreign], &key()), None);
+    }
+
+    fn any_row() -> impl Strategy<Value = ChangeRow> {
+        (0..8_usize, 0..4_i64, 0..6_u8, any::<bool>(), any::<bool>()).prop_map(
+            |(state, created, number, approved, ours)| {
+                let state = ChangeState::ALL[state];
+                ChangeRow {
+                    created: at(created),
+                    approvers: if approved { vec![approver("approved", 30)] } else { vec![] },
+                    close_notes: if ours { crate::CANCELED_MARK.into() } else { String::new() },
+                    ..row(&format!("CHG{number}"), state)
+                }
+            },
+        )
+    }
+
+    fn any_rows() -> impl Strategy<Value = Vec<ChangeRow>> {
+        proptest::collection::vec(any_row(), 1..6).prop_map(|mut rows| {
+            for (place, row) in rows.iter_mut().enumerate() {
+                row.sys_id = format!("{place:032x}");
+            }
+            rows
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_in_which_rows_are_read_does_not_matter(rows in any_rows(), turn in 0..6_usize) {
+            let mut turned = rows.clone();
+            turned.rotate_left(turn % rows.len());
+            let sort_key = |rows: &[ChangeRow]| {
+                let family = canonical(rows, &key()).unwrap();
+                let extras = family.extras.len();
+                (family.canonical.number.clone(), family.canonical.state, extras)
+            };
+            prop_assert_eq!(sort_key(&rows), sort_key(&turned));
+        }
+
+        #[test]
+        fn what_may_be_canceled_is_never_the_canonical_one(rows in any_rows()) {
+            let family = canonical(&rows, &key()).unwrap();
+            for extra in extras(&rows, &key()) {
+                prop_assert!(!std::ptr::eq(extra, family.canonical));
+                prop_assert!(!extra.approved_by_a_person());
+            }
+        }
+    }
+}

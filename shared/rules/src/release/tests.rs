@@ -1,0 +1,288 @@
+use super::*;
+use crate::policy::tests::{deployment, terms};
+use crate::record::tests::{approver, at, row};
+use crate::run::tests::run;
+use interlock_events::{CorrelationId, Outcome};
+
+struct Case {
+    rows: Result<Vec<ChangeRow>, &'static str>,
+    read_at: DateTime<Utc>,
+    skew: Option<i64>,
+    run: Option<RunReading>,
+    highest: Option<ChangeState>,
+    terms: Terms,
+    now: DateTime<Utc>,
+}
+
+fn approved() -> Case {
+    Case {
+        rows: Ok(vec![row("CHG1", ChangeState::Scheduled)]),
+        read_at: at(60),
+        skew: Some(0),
+        run: Some(run(RunPhase::Waiting)),
+        highest: Some(ChangeState::Scheduled),
+        terms: terms(),
+        now: at(61),
+    }
+}
+
+fn judge(case: &Case) -> Verdict {
+    let deployment = deployment();
+    let correlation_id = CorrelationId::new(&deployment.key, &deployment.sha, &deployment.project.name);
+    let reading = case.rows.clone().map(|rows| Reading { rows, at: case.read_at, skew_seconds: case.skew });
+    may_release(ReleaseInputs {
+        key: &deployment.key.hash(),
+        correlation_id: correlation_id.as_str(),
+        sha: &deployment.sha,
+        attempt: Some(1),
+        reading: reading.as_ref().map_err(|reason| *reason),
+        run: case.run.as_ref(),
+        highest: case.highest,
+        terms: &case.terms,
+        now: case.now,
+    })
+}
+
+fn of_row(change: impl FnOnce(&mut ChangeRow)) -> Verdict {
+    let mut row = row("CHG1", ChangeState::Scheduled);
+    change(&mut row);
+    judge(&Case { rows: Ok(vec![row]), ..approved() })
+}
+
+fn waits(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Wait { .. })
+}
+
+#[test]
+fn an_approved_change_in_its_window_releases_the_waiting_run() {
+    let Verdict::Release(permit) = judge(&approved()) else { panic!("no release") };
+    assert_eq!(permit.number(), "CHG1");
+    assert!(permit.is_fresh(at(61)) && permit.is_fresh(at(64)));
+    assert!(!permit.is_fresh(at(65)) && !permit.is_fresh(at(59)), "five seconds, and never before its read");
+}
+
+#[test]
+fn without_a_read_of_the_run_the_platform_is_asked_first() {
+    assert_eq!(judge(&Case { run: None, ..approved() }), Verdict::AskPlatform);
+}
+
+#[test]
+fn what_cannot_be_read_or_understood_waits() {
+    let unreadable = [
+        Case { rows: Err("HTML instead of JSON"), ..approved() },
+        Case { rows: Ok(vec![]), ..approved() },
+        Case { read_at: at(50), ..approved() },
+        Case {
+            rows: Ok(vec![ChangeRow { state: None, ..row("CHG1", ChangeState::Scheduled) }]),
+            ..approved()
+        },
+        Case {
+            rows: Ok(vec![ChangeRow {
+                correlation_id: "il1.rwqddrjo7ueeassklnhqodg7se.ffffffffffff.acme/payments-api production"
+                    .into(),
+                ..row("CHG1", ChangeState::Scheduled)
+            }]),
+            ..approved()
+        },
+    ];
+    for case in unreadable {
+        assert!(waits(&judge(&case)), "{:?}", case.rows);
+    }
+}
+
+#[test]
+fn a_live_row_of_unknown_state_beside_an_approved_one_waits() {
+    let odd = ChangeRow { state: None, ..row("CHG2", ChangeState::New) };
+    let case = Case { rows: Ok(vec![row("CHG1", ChangeState::Scheduled), odd]), ..approved() };
+    assert!(waits(&judge(&case)));
+}
+
+#[test]
+fn two_changes_that_people_approved_release_nothing() {
+    let yes = |number: &str, created| ChangeRow {
+        created: at(created),
+        approvers: vec![approver("approved", 30)],
+        ..row(number, ChangeState::Scheduled)
+    };
+    let case = Case { rows: Ok(vec![yes("CHG1", 1), yes("CHG2", 2)]), ..approved() };
+    assert!(waits(&judge(&case)));
+    let case = Case { rows: Ok(vec![yes("CHG1", 1), row("CHG2", ChangeState::Assess)]), ..approved() };
+    assert!(matches!(judge(&case), Verdict::Release(_)), "an extra that nobody approved does not block");
+}
+
+#[test]
+fn rejected_canceled_and_fallen_back_changes_reject() {
+    let rejected = [
+        of_row(|row| row.state = Some(ChangeState::Canceled)),
+        of_row(|row| row.approval = Approval::Rejected),
+        of_row(|row| row.approvers = vec![approver("approved", 20), approver("rejected", 30)]),
+        of_row(|row| {
+            row.state = Some(ChangeState::New);
+            row.approvers = vec![approver("rejected", 30)];
+        }),
+    ];
+    for verdict in rejected {
+        assert!(matches!(verdict, Verdict::Reject { .. }), "{verdict:?}");
+    }
+    let fallen = Case {
+        rows: Ok(vec![row("CHG1", ChangeState::New)]),
+        highest: Some(ChangeState::Assess),
+        ..approved()
+    };
+    assert!(matches!(judge(&fallen), Verdict::Reject { .. }));
+    let fresh = Case { highest: Some(ChangeState::New), ..fallen };
+    assert!(waits(&judge(&fresh)));
+}
+
+#[test]
+fn a_policy_may_wait_for_a_rejected_change_but_not_for_a_canceled_one() {
+    let mut patient = approved();
+    patient.terms.approval.on_rejection = OnRejection::Wait;
+    patient.rows = Ok(vec![ChangeRow { approval: Approval::Rejected, ..row("CHG1", ChangeState::New) }]);
+    assert!(waits(&judge(&patient)));
+    patient.rows = Ok(vec![row("CHG1", ChangeState::Canceled)]);
+    assert!(matches!(judge(&patient), Verdict::Reject { .. }));
+}
+
+#[test]
+fn on_hold_waits_even_when_approved() {
+    assert!(waits(&of_row(|row| row.on_hold = true)));
+}
+
+#[test]
+fn a_run_that_is_another_or_does_not_wait_is_lost() {
+    let other = [
+        RunReading { attempt: Some(2), ..run(RunPhase::Waiting) },
+        RunReading { sha: "ffff".into(), ..run(RunPhase::Waiting) },
+        RunReading { superseded: true, ..run(RunPhase::Waiting) },
+        run(RunPhase::Queued),
+        run(RunPhase::Started),
+        run(RunPhase::Ended(Outcome::Succeeded)),
+        run(RunPhase::NeverStarted(Outcome::Canceled)),
+        run(RunPhase::Gone),
+    ];
+    for run in other {
+        let verdict = judge(&Case { run: Some(run.clone()), ..approved() });
+        assert!(matches!(verdict, Verdict::Lost { .. }), "{run:?}: {verdict:?}");
+    }
+}
+
+#[test]
+fn the_window_is_waited_for_kept_and_not_overrun() {
+    let window = |start, end| {
+        of_row(|row| {
+            row.start = start;
+            row.end = end;
+        })
+    };
+    assert!(
+        matches!(window(Some(at(100)), Some(at(200))), Verdict::Wait { until: Some(until), .. } if until == at(100))
+    );
+    assert!(matches!(window(Some(at(0)), Some(at(200))), Verdict::Release(_)));
+    assert!(matches!(window(Some(at(0)), None), Verdict::Release(_)));
+    assert!(matches!(window(None, Some(at(200))), Verdict::Release(_)));
+    assert!(matches!(window(Some(at(0)), Some(at(60))), Verdict::Reject { .. }));
+}
+
+#[test]
+fn a_required_window_that_is_not_planned_waits() {
+    let mut case = approved();
+    case.terms.window = WindowRule::Required;
+    assert!(waits(&judge(&case)));
+}
+
+#[test]
+fn no_window_is_judged_by_clocks_that_differ_by_more_than_a_minute() {
+    let planned = ChangeRow { start: Some(at(0)), end: Some(at(200)), ..row("CHG1", ChangeState::Scheduled) };
+    let case = Case { rows: Ok(vec![planned]), skew: Some(-61), ..approved() };
+    assert!(waits(&judge(&case)));
+    let unplanned = Case { skew: Some(-61), ..approved() };
+    assert!(matches!(judge(&unplanned), Verdict::Release(_)), "without a window the skew does not matter");
+}
+
+#[test]
+fn a_change_in_review_or_closed_is_too_late() {
+    for state in [ChangeState::Review, ChangeState::Closed] {
+        let case = Case { rows: Ok(vec![row("CHG1", state)]), ..approved() };
+        assert!(matches!(judge(&case), Verdict::Reject { .. }));
+    }
+}
+
+/// The whole grid against the promise itself, written down a second time: a release needs every one of
+/// its conditions, and with all of them there is one.
+#[test]
+fn over_the_whole_grid_a_gate_is_released_exactly_when_everything_permits_it() {
+    let approvals = [
+        Approval::Approved,
+        Approval::Rejected,
+        Approval::Requested,
+        Approval::NotRequested,
+        Approval::Other("skipped".into()),
+    ];
+    let windows = [None, Some(at(0)), Some(at(100))];
+    let phases = [RunPhase::Waiting, RunPhase::Queued, RunPhase::Started, RunPhase::Gone];
+    let mut released = 0;
+    for state in ChangeState::ALL.map(Some).into_iter().chain([None]) {
+        for approval in &approvals {
+            for on_hold in [false, true] {
+                for start in windows {
+                    for end in windows {
+                        for phase in phases {
+                            for (attempt, rejected) in [(1, false), (2, false), (1, true)] {
+                                let approvers = if rejected { vec![approver("rejected", 5)] } else { vec![] };
+                                let change = ChangeRow {
+                                    state,
+                                    approval: approval.clone(),
+                                    on_hold,
+                                    start,
+                                    end,
+                                    approvers,
+                                    ..row("CHG1", ChangeState::New)
+                                };
+                                let run = RunReading { attempt: Some(attempt), ..run(phase) };
+                                let verdict =
+                                    judge(&Case { rows: Ok(vec![change]), run: Some(run), ..approved() });
+                                let permitted =
+                                    matches!(state, Some(ChangeState::Scheduled | ChangeState::Implement))
+                                        && *approval == Approval::Approved
+                                        && !on_hold
+                                        && !rejected
+                                        && start.is_none_or(|start| start <= at(61))
+                                        && end.is_none_or(|end| end >= at(61))
+                                        && phase == RunPhase::Waiting
+                                        && attempt == 1;
+                                assert_eq!(
+                                    matches!(verdict, Verdict::Release(_)),
+                                    permitted,
+                                    "{state:?} {approval:?} {verdict:?}"
+                                );
+                                released += usize::from(permitted);
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+    assert!(released > 0);
+}
+
+#[test]
+fn after_a_release_the_record_must_go_on_permitting() {
+    let key = deployment().key.hash();
+    let check = |row: ChangeRow| {
+        let sys_id = row.sys_id.clone();
+        withdrawn(&Reading { rows: vec![row], at: at(60), skew_seconds: None }, &key, &sys_id)
+    };
+    for state in [ChangeState::Scheduled, ChangeState::Implement, ChangeState::Review, ChangeState::Closed] {
+        assert_eq!(check(row("CHG1", state)), None, "{state:?}");
+    }
+    for state in [ChangeState::New, ChangeState::Assess, ChangeState::Authorize, ChangeState::Canceled] {
+        assert!(check(row("CHG1", state)).is_some(), "{state:?}");
+    }
+    let implement = || row("CHG1", ChangeState::Implement);
+    assert!(check(ChangeRow { on_hold: true, ..implement() }).is_some());
+    assert!(check(ChangeRow { approval: Approval::Requested, ..implement() }).is_some());
+    assert!(check(ChangeRow { approvers: vec![approver("rejected", 70)], ..implement() }).is_some());
+    assert_eq!(check(ChangeRow { state: None, ..implement() }), None, "what is unknown proves nothing");
+}

@@ -1,0 +1,99 @@
+//! Templates: Jinja, bounded in work and in output.
+
+use minijinja::{Environment, UndefinedBehavior};
+use serde_json::json;
+
+use interlock_events::{Deployment, Outcome};
+
+/// Instructions that one template may take.
+const FUEL: u64 = 10_000;
+/// Longest text that a template may give.
+const OUTPUT_BYTES_MAX: usize = 16 * 1024;
+/// Longest template.
+const TEMPLATE_BYTES_MAX: usize = 16 * 1024;
+
+/// A template that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("template cannot be used: {0}")]
+pub struct TemplateFault(String);
+
+/// Renders `template` for a deployment. It knows `project.name`, `project.url`, `environment`, `sha`,
+/// `reference`, `actor`, `run.id`, `run.attempt`, `run.url`, `key`, and `outcome` once there is one.
+///
+/// # Errors
+/// [`TemplateFault`]: syntax, too much work, too long.
+pub fn render(
+    template: &str,
+    deployment: &Deployment,
+    outcome: Option<Outcome>,
+) -> Result<String, TemplateFault> {
+    if template.len() > TEMPLATE_BYTES_MAX {
+        return Err(TemplateFault(format!("it is longer than {TEMPLATE_BYTES_MAX} bytes")));
+    }
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(FUEL));
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    let context = json!({
+        "project": deployment.project,
+        "environment": deployment.key.environment,
+        "sha": deployment.sha,
+        "reference": deployment.reference.as_deref().unwrap_or_default(),
+        "actor": deployment.actor.as_deref().unwrap_or_default(),
+        "run": deployment.run,
+        "key": deployment.key.hash(),
+        "outcome": outcome.map(Outcome::as_str).unwrap_or_default(),
+    });
+    let text = environment
+        .render_str(template, minijinja::value::Serde(context))
+        .map_err(|fault| TemplateFault(fault.to_string()))?;
+    if text.len() > OUTPUT_BYTES_MAX {
+        return Err(TemplateFault(format!("it gives more than {OUTPUT_BYTES_MAX} bytes")));
+    }
+    Ok(text)
+}
+
+/// Says what is wrong with a template, without a deployment at hand.
+///
+/// # Errors
+/// [`TemplateFault`].
+pub fn check_template(template: &str) -> Result<(), TemplateFault> {
+    Environment::new()
+        .template_from_str(template)
+        .map(|_| ())
+        .map_err(|fault| TemplateFault(fault.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::tests::{deployment, terms};
+
+    #[test]
+    fn the_default_texts_read_well() {
+        let change = terms().change;
+        insta::assert_snapshot!(render(&change.short_description, &deployment(), None).unwrap(), @"Deploy acme/payments-api 4f0c2a9be1d7 to production");
+        insta::assert_snapshot!(render(&change.description, &deployment(), None).unwrap(), @r"
+        Interlock holds this deployment until this change is approved.
+
+        Project: acme/payments-api
+        Environment: production
+        Commit: 4f0c2a9be1d7730c5ad0f4e1c9ab65a2f7716c31
+        Reference: main
+        Triggered by: dana-dev
+        ");
+        let notes = render(&terms().close.notes, &deployment(), Some(Outcome::Succeeded)).unwrap();
+        insta::assert_snapshot!(notes, @"Deployment of acme/payments-api 4f0c2a9be1d7 to production: succeeded.");
+    }
+
+    #[test]
+    fn a_template_that_never_ends_is_stopped() {
+        let endless = "{% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}";
+        assert!(render(endless, &deployment(), None).is_err());
+    }
+
+    #[test]
+    fn a_broken_template_is_named() {
+        assert!(check_template("{{ sha").unwrap_err().to_string().contains("template cannot be used"));
+        assert!(check_template("{{ sha }}").is_ok());
+    }
+}
