@@ -1,4 +1,6 @@
 //! The Broker on RabbitMQ and on SQLite, and the topology that both follow.
 #![doc = include_str!("../README.md")]
 
+pub mod codec;
+pub mod rabbitmq;
 pub mod topology;

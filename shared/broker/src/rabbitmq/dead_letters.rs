@@ -1,0 +1,155 @@
+//! Dead letters: read on a channel of their own and given back, so that looking changes nothing but a count.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use futures_util::StreamExt;
+use interlock_runtime::ports::broker::{BrokerError, DeadLetter, PublishError, Travel};
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Consumer};
+
+use super::declare::{channel, count, within};
+use super::faults;
+use super::link::Link;
+use super::outgoing::{self, Destination};
+use super::publisher::{Outgoing, Publisher};
+use crate::{codec, topology};
+
+/// More are not held at once; older ones come first, so draining shows the rest.
+const SCAN_MAX: u16 = 2_000;
+/// Letters that others hold do not come; then it is not waited for them.
+const GAP: Duration = Duration::from_secs(2);
+
+/// A worker's dead letters, oldest first.
+pub async fn list(link: &Link, worker: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+    let mut scan = Scan::open(link, worker, limit).await?;
+    let mut letters = Vec::new();
+    while let Some(delivery) = scan.next().await? {
+        letters.push(letter(&delivery));
+    }
+    scan.give_back().await?;
+    Ok(letters)
+}
+
+/// Gives one back to its worker; the letter is removed once the fresh copy is confirmed.
+pub async fn replay(
+    link: &Link,
+    publisher: &Publisher,
+    worker: &'static str,
+    id: &str,
+    nonce: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, BrokerError> {
+    let mut scan = Scan::open(link, worker, usize::from(SCAN_MAX)).await?;
+    while let Some(delivery) = scan.next().await? {
+        if id_of(&delivery) == id {
+            let outgoing = fresh(worker, &delivery, nonce, now).map_err(unpublished)?;
+            publisher.send(&[outgoing]).await.map_err(unpublished)?;
+            within(&scan.queue, delivery.acker.ack(BasicAckOptions::default())).await?;
+            scan.give_back().await?;
+            return Ok(true);
+        }
+    }
+    scan.give_back().await?;
+    Ok(false)
+}
+
+/// A fresh delivery: attempts and ticks start over, the state of a watch stays.
+fn fresh(
+    worker: &'static str,
+    delivery: &Delivery,
+    nonce: &str,
+    now: DateTime<Utc>,
+) -> Result<Outgoing, PublishError> {
+    let event = codec::decode(&delivery.data, &delivery.properties);
+    let before = codec::travel_of(&delivery.properties, event.as_ref().ok(), now);
+    let travel = Travel {
+        state: before.state,
+        traceparent: before.traceparent,
+        again: true,
+        ..Travel::first(now, nonce.to_owned())
+    };
+    let mut outgoing = outgoing::to(&Destination::Resume(worker), &event, &travel, now)?;
+    codec::put_header(&mut outgoing.message, codec::NONCE, nonce);
+    Ok(outgoing)
+}
+
+fn unpublished(error: PublishError) -> BrokerError {
+    match error {
+        PublishError::Refused { .. } => BrokerError::Refused(error.to_string()),
+        _ => BrokerError::Unavailable(error.to_string()),
+    }
+}
+
+fn letter(delivery: &Delivery) -> DeadLetter {
+    let event = codec::decode(&delivery.data, &delivery.properties);
+    let travel = codec::travel_of(&delivery.properties, event.as_ref().ok(), DateTime::UNIX_EPOCH);
+    let by_broker = codec::broker_death(&delivery.properties);
+    let reason = match &by_broker {
+        Some(cause) => format!("dead-lettered by the broker: {cause}"),
+        None => travel.reason.unwrap_or_else(|| "no reason was given".into()),
+    };
+    let at = if by_broker.is_some() { None } else { codec::published_at(&delivery.properties) };
+    DeadLetter { id: id_of(delivery), event, reason, attempts: travel.attempt, at }
+}
+
+/// The tag that its publisher minted; of a foreign message that says nothing of itself, what it says.
+fn id_of(delivery: &Delivery) -> String {
+    let event = codec::decode(&delivery.data, &delivery.properties);
+    let tag = codec::travel_of(&delivery.properties, event.as_ref().ok(), DateTime::UNIX_EPOCH).tag;
+    if tag.is_empty() {
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &delivery.data).to_string()
+    } else {
+        tag
+    }
+}
+
+struct Scan {
+    channel: Channel,
+    consumer: Consumer,
+    queue: String,
+    left: u64,
+    last: Option<u64>,
+}
+
+impl Scan {
+    async fn open(link: &Link, worker: &str, limit: usize) -> Result<Self, BrokerError> {
+        let queue = topology::dead(worker);
+        let channel = channel(link).await?;
+        let ready = count(&channel, &queue).await?;
+        let left = ready.min(limit as u64).min(SCAN_MAX.into());
+        let prefetch = u16::try_from(left.max(1)).unwrap_or(SCAN_MAX);
+        within(&queue, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let options = BasicConsumeOptions::default();
+        let consuming =
+            channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
+        let consumer = within(&queue, consuming).await?;
+        Ok(Self { channel, consumer, queue, left, last: None })
+    }
+
+    async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        self.left -= 1;
+        match tokio::time::timeout(GAP, self.consumer.next()).await {
+            Err(_) | Ok(None) => Ok(None),
+            Ok(Some(Err(error))) => Err(faults::about(&self.queue, &error)),
+            Ok(Some(Ok(delivery))) => {
+                self.last = Some(delivery.delivery_tag);
+                Ok(Some(delivery))
+            }
+        }
+    }
+
+    /// Closing the channel returns everything that it holds, in its old place.
+    async fn give_back(self) -> Result<(), BrokerError> {
+        if let Some(last) = self.last {
+            let options = BasicNackOptions { requeue: true, multiple: true };
+            within(&self.queue, self.channel.basic_nack(last, options)).await?;
+        }
+        within(&self.queue, self.channel.close(200, "done".into())).await
+    }
+}
