@@ -77,6 +77,7 @@ pub enum FaultKind {
         ms: u64,
     },
     /// A web page in place of the API's answer, and no effect.
+    #[serde(rename = "html_200")]
     Html200,
     /// The effect, but no answer.
     TimeoutAfterCommit,
