@@ -1,0 +1,58 @@
+//! The trait that every platform implements.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use interlock_events::{Deployment, GateHandle};
+use interlock_rules::{Permit, RunReading};
+use interlock_runtime::webhook::WebhookSource;
+use tokio::time::Instant;
+
+use crate::PlatformError;
+
+/// A CI/CD platform with gates.
+///
+/// No method repeats a write by itself unless the first one certainly did nothing: whoever calls
+/// reads the run before and after every answer.
+#[async_trait]
+pub trait Platform: WebhookSource {
+    /// How long the platform itself holds a gate before it fails the job.
+    fn gate_limit(&self) -> Duration;
+
+    /// How the run and its gate stand now. A run that the platform does not know is a reading of the
+    /// phase `Gone`, no error.
+    ///
+    /// # Errors
+    /// [`PlatformError`]; nothing is known then.
+    async fn read(&self, gate: &GateHandle, deployment: &Deployment) -> Result<RunReading, PlatformError>;
+
+    /// Lets the waiting pipeline go on; sent before `deadline` and with a permit that is still fresh.
+    ///
+    /// # Errors
+    /// [`PlatformError`]; after `Unknown` or `Settled` read before anything else.
+    async fn release(
+        &self,
+        gate: &GateHandle,
+        permit: Permit,
+        comment: &str,
+        deadline: Instant,
+    ) -> Result<(), PlatformError>;
+
+    /// Makes the waiting pipeline fail, with the reason for people.
+    ///
+    /// # Errors
+    /// [`PlatformError`]; after `Unknown` or `Settled` read before anything else.
+    async fn reject(&self, gate: &GateHandle, reason: &str, deadline: Instant) -> Result<(), PlatformError>;
+
+    /// Cancels the run that the gate is of.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    async fn cancel(&self, gate: &GateHandle, deadline: Instant) -> Result<(), PlatformError>;
+
+    /// Shows people why the gate still waits. Decides nothing; bounded in number and length by the platform.
+    ///
+    /// # Errors
+    /// [`PlatformError`]; a report that fails may be left out.
+    async fn report(&self, gate: &GateHandle, text: &str, deadline: Instant) -> Result<(), PlatformError>;
+}
