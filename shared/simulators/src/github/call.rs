@@ -9,6 +9,9 @@ use serde_json::{Value, json};
 
 use super::model::Refused;
 
+/// GitHub Enterprise Server serves the same API below this path.
+const ENTERPRISE_PREFIX: &str = "/api/v3";
+
 #[derive(Clone)]
 pub(super) struct Call {
     pub method: Method,
@@ -22,9 +25,10 @@ pub(super) struct Call {
 
 impl Call {
     pub fn new(parts: &Parts, body: Bytes) -> Self {
+        let path = parts.uri.path();
         Self {
             method: parts.method.clone(),
-            path: parts.uri.path().to_owned(),
+            path: path.strip_prefix(ENTERPRISE_PREFIX).unwrap_or(path).to_owned(),
             query: parts.uri.query().unwrap_or_default().to_owned(),
             token: token(&parts.headers),
             has_user_agent: parts.headers.contains_key(header::USER_AGENT),

@@ -88,6 +88,7 @@ fn route(github: &GitHub, call: &Call) -> Result<Reply, Refused> {
 fn of_deployment(github: &GitHub, call: &Call, id: u64, what: &str) -> Result<Reply, Refused> {
     match (&call.method, what) {
         (&Method::POST, "finish") => github.finish(id, call.json::<End>()?.outcome)?,
+        (&Method::POST, "review") => github.approve_as_reviewer(id)?,
         (&Method::POST, "bypass") => github.bypass(id, call.json::<By>()?.name())?,
         _ => return Err(Refused::not_found()),
     }

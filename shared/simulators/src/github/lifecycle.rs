@@ -94,8 +94,25 @@ impl World {
         self.note(at, person, "gate.bypassed", deployment, "");
         let (run, environment) = (deployment.run, deployment.environment.clone());
         self.review(run, "approved", "started by force", person, environment)?;
+        self.deployment_mut(id)?.reviewer = None;
         self.open_gate(id, Gate::Bypassed, at)?;
         self.refresh_run(run, at);
+        Ok(())
+    }
+
+    /// The required reviewer lets a job through; our own rule counts beside it.
+    pub fn approve_as_reviewer(&mut self, id: u64, at: DateTime<Utc>) -> Result<(), Refused> {
+        let deployment = self.deployment_mut(id)?;
+        let Some(person) = deployment.reviewer.take().filter(|_| deployment.job == Job::Waiting) else {
+            return Err(Refused::new(409, "the deployment waits for no reviewer"));
+        };
+        let (run, gate, environment) = (deployment.run, deployment.gate, deployment.environment.clone());
+        self.review(run, "approved", "", &person, environment)?;
+        self.note(at, &person, "job.reviewed", self.deployment(id)?, "");
+        if gate != Gate::Open {
+            self.queue_job(id, at)?;
+            self.refresh_run(run, at);
+        }
         Ok(())
     }
 
@@ -229,6 +246,8 @@ impl World {
             job_id,
             job: Job::Waiting,
             gate: if gated { Gate::Open } else { Gate::None },
+            reviewer: wish.reviewer.clone(),
+            asked_reviewer: wish.reviewer.clone(),
             run_for_ms: wish.run_for_ms,
             created_at: at,
             updated_at: at,
@@ -258,10 +277,15 @@ impl World {
     }
 
     fn open_gate(&mut self, id: u64, gate: Gate, at: DateTime<Utc>) -> Result<(), Refused> {
-        let due = at + millis(self.knobs.queue_delay_ms);
         let deployment = self.deployment_mut(id)?;
         deployment.gate = gate;
-        deployment.job = Job::Queued;
+        // Every rule of an environment must let the job through before a runner takes it.
+        if deployment.reviewer.is_none() { self.queue_job(id, at) } else { Ok(()) }
+    }
+
+    fn queue_job(&mut self, id: u64, at: DateTime<Utc>) -> Result<(), Refused> {
+        let due = at + millis(self.knobs.queue_delay_ms);
+        self.deployment_mut(id)?.job = Job::Queued;
         self.platform_status(id, "queued", at);
         if due > at {
             self.schedule.push(due, Later::StartJob(id));
@@ -275,6 +299,9 @@ impl World {
         self.deployment_mut(id)?.job = Job::Completed(outcome);
         if let Some(state) = outcome.deployment_state() {
             self.platform_status(id, state, at);
+        }
+        if outcome == Outcome::Success {
+            self.retire_older(id, at);
         }
         Ok(())
     }
@@ -292,17 +319,21 @@ impl World {
         Ok(())
     }
 
-    fn platform_status(&mut self, id: u64, state: &str, at: DateTime<Utc>) {
-        let log_url = self.job_html_url(id);
-        let status = Status {
+    /// A status as Actions itself writes it.
+    pub fn platform_status_of(&self, id: u64, state: &str, at: DateTime<Utc>) -> Status {
+        Status {
             id: 0,
             state: state.to_owned(),
             description: String::new(),
             creator: "github-actions[bot]".into(),
-            log_url,
+            log_url: self.job_html_url(id),
             environment_url: String::new(),
             at,
-        };
+        }
+    }
+
+    fn platform_status(&mut self, id: u64, state: &str, at: DateTime<Utc>) {
+        let status = self.platform_status_of(id, state, at);
         // The deployment exists: every caller has just touched it.
         let _known = self.add_status(id, status, at);
     }
@@ -312,6 +343,7 @@ impl World {
             repo: self.repositories[deployment.repository].full_name(),
             environment: deployment.environment.clone(),
             gated: Some(deployment.gate != Gate::None),
+            reviewer: deployment.asked_reviewer.clone(),
             run_for_ms: deployment.run_for_ms,
             payload: Some(deployment.payload.clone()),
             ..StartDeployment::default()

@@ -118,24 +118,29 @@ impl GitHub {
         self.with(|world, now| world.bypass(deployment, actor, now))
     }
 
+    /// The required reviewer of a waiting job lets it through, as far as that person is concerned.
+    pub fn approve_as_reviewer(&self, deployment: u64) -> Result<(), Refused> {
+        self.with(|world, now| world.approve_as_reviewer(deployment, now))
+    }
+
     /// All deployments, oldest first.
     pub fn deployments(&self) -> Vec<DeploymentView> {
-        self.with(|world, _| world.deployments.values().map(|one| world.deployment_view(one)).collect())
+        self.read(|world| world.deployments.values().map(|one| world.deployment_view(one)).collect())
     }
 
     /// One deployment.
     pub fn deployment(&self, id: u64) -> Option<DeploymentView> {
-        self.with(|world, _| world.deployments.get(&id).map(|one| world.deployment_view(one)))
+        self.read(|world| world.deployments.get(&id).map(|one| world.deployment_view(one)))
     }
 
     /// All workflow runs, oldest first.
     pub fn runs(&self) -> Vec<RunView> {
-        self.with(|world, _| world.runs.values().map(|run| world.run_view(run)).collect())
+        self.read(|world| world.runs.values().map(|run| world.run_view(run)).collect())
     }
 
     /// One workflow run.
     pub fn run(&self, id: u64) -> Option<RunView> {
-        self.with(|world, _| world.runs.get(&id).map(|run| world.run_view(run)))
+        self.read(|world| world.runs.get(&id).map(|run| world.run_view(run)))
     }
 
     /// Sets where webhooks go from now on; `None` sends none.
@@ -199,17 +204,28 @@ impl GitHub {
     }
 
     /// What happened. `what` is one of `gate.asked`, `gate.released`, `gate.rejected`, `gate.reported`, `gate.bypassed`,
-    /// `gate.expired`, `job.started`, `job.finished`, `job.canceled`, `run.canceled`, `run.rerun`, `status.created`.
+    /// `gate.expired`, `job.reviewed`, `job.started`, `job.finished`, `job.canceled`, `run.canceled`, `run.rerun`, `status.created`.
     pub fn journal(&self) -> Vec<JournalEntry> {
-        self.with(|_, _| ());
+        self.settle_due(self.inner.clock.now());
         self.inner.journal.entries()
     }
 
     /// Lets everything happen that is due; true when something waits for a later time.
     pub fn settle_due(&self, now: DateTime<Utc>) -> bool {
         let mut world = self.lock();
-        self.settle(&mut world, now);
-        world.schedule.next_due().is_some()
+        let settled = world.settle(now);
+        self.send_off(&mut world);
+        let waits = world.schedule.next_due().is_some();
+        drop(world);
+        if settled {
+            self.wake();
+        }
+        waits
+    }
+
+    /// Wakes after every request and every effect, so that a test can wait for a condition without sleeping.
+    pub fn watch(&self) -> watch::Receiver<u64> {
+        self.inner.changed.subscribe()
     }
 
     /// When the next scheduled effect happens.
@@ -230,21 +246,22 @@ impl GitHub {
         self.wake();
     }
 
-    /// Everything goes through here: what is due happens first, and what is to be sent goes to the outbox.
+    /// What is due happens first here too, but looking alone wakes nobody who watches.
+    fn read<T>(&self, look: impl FnOnce(&World) -> T) -> T {
+        self.settle_due(self.inner.clock.now());
+        look(&self.lock())
+    }
+
+    /// Every change goes through here: what is due happens first, and what is to be sent goes to the outbox.
     fn with<T>(&self, act: impl FnOnce(&mut World, DateTime<Utc>) -> T) -> T {
         let now = self.inner.clock.now();
         let mut world = self.lock();
-        self.settle(&mut world, now);
+        world.settle(now);
         let result = act(&mut world, now);
         self.send_off(&mut world);
         drop(world);
         self.wake();
         result
-    }
-
-    fn settle(&self, world: &mut World, now: DateTime<Utc>) {
-        world.settle(now);
-        self.send_off(world);
     }
 
     fn send_off(&self, world: &mut World) {

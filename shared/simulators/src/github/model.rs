@@ -1,5 +1,6 @@
 //! What GitHub keeps: repositories, workflow runs with attempts, deployments with their statuses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::{DateTime, Utc};
@@ -68,6 +69,9 @@ pub struct StartDeployment {
     /// Whether the environment has our protection rule; true when absent.
     #[serde(default)]
     pub gated: Option<bool>,
+    /// A person who must review the environment too, besides our rule.
+    #[serde(default)]
+    pub reviewer: Option<String>,
     /// Overrides the knob of that name for these jobs.
     #[serde(default)]
     pub run_for_ms: Option<u64>,
@@ -130,6 +134,8 @@ pub(super) struct Repository {
     /// Oldest first.
     pub runs: Vec<u64>,
     pub deployments: Vec<u64>,
+    /// By environment, those whose newest status is `success`.
+    pub active: BTreeMap<String, Vec<u64>>,
 }
 
 impl Repository {
@@ -230,6 +236,10 @@ pub(super) struct Deployment {
     pub job_id: u64,
     pub job: Job,
     pub gate: Gate,
+    /// Who else must let it through; none once that has happened.
+    pub reviewer: Option<String>,
+    /// The same, for a re-run.
+    pub asked_reviewer: Option<String>,
     pub run_for_ms: Option<u64>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,

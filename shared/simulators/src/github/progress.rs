@@ -26,6 +26,27 @@ impl World {
     }
 }
 
+impl World {
+    /// A success makes older successes of the same environment `inactive` (docs: "Create a deployment status",
+    /// `auto_inactive`). The webhook's states do not include that one, so nothing is sent.
+    pub fn retire_older(&mut self, id: u64, at: DateTime<Utc>) {
+        let Some(deployment) = self.deployments.get(&id) else { return };
+        let (repository, environment) = (deployment.repository, deployment.environment.clone());
+        let active = self.repositories[repository].active.entry(environment).or_default();
+        let (older, mut newer): (Vec<u64>, Vec<u64>) = active.drain(..).partition(|one| *one < id);
+        newer.push(id);
+        *active = newer;
+        for one in older {
+            let mut status = self.platform_status_of(one, "inactive", at);
+            status.id = self.new_status_id();
+            if let Some(deployment) = self.deployments.get_mut(&one) {
+                deployment.updated_at = at;
+                deployment.statuses.push(status);
+            }
+        }
+    }
+}
+
 /// A running job hides a waiting one; a run is over once all of its jobs are.
 fn stand(jobs: &[&Deployment]) -> (&'static str, Option<&'static str>) {
     let any = |wanted: Job| jobs.iter().any(|one| one.job == wanted);

@@ -41,9 +41,11 @@ impl Schedule {
 }
 
 impl World {
-    /// Lets everything happen that was due by now, each at its own time and in order.
-    pub fn settle(&mut self, now: DateTime<Utc>) {
+    /// Lets everything happen that was due by now, each at its own time and in order; says whether anything did.
+    pub fn settle(&mut self, now: DateTime<Utc>) -> bool {
+        let mut settled = false;
         while let Some((due, later)) = self.schedule.take_due(now) {
+            settled = true;
             match later {
                 Later::StartJob(deployment) => self.start_job(deployment, due),
                 Later::FinishJob(deployment, outcome) => {
@@ -57,5 +59,6 @@ impl World {
                 }
             }
         }
+        settled
     }
 }

@@ -111,6 +111,7 @@ impl World {
             name: name.to_owned(),
             runs: Vec::new(),
             deployments: Vec::new(),
+            active: BTreeMap::new(),
         });
         Ok(index)
     }

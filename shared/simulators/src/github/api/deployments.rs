@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use http::Method;
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::super::call::{Call, Reply};
 use super::super::model::{Deployment, Refused, Status};
@@ -64,19 +63,14 @@ fn list(world: &World, call: &Call, repository: usize) -> Answered {
             && git_ref.as_ref().is_none_or(|wanted| one.git_ref == *wanted)
     };
     let ids = world.repositories[repository].deployments.iter().rev();
-    let found: Vec<Value> = ids
-        .filter_map(|id| world.deployments.get(id))
-        .filter(fits)
-        .map(|one| world.deployment_json(one))
-        .collect();
-    Ok(page(world, call, &found, plain))
+    let found: Vec<&Deployment> = ids.filter_map(|id| world.deployments.get(id)).filter(fits).collect();
+    Ok(page(world, call, &found, |one| world.deployment_json(one), plain))
 }
 
 /// Newest first.
 fn statuses(world: &World, call: &Call, deployment: &Deployment) -> Reply {
-    let items: Vec<Value> =
-        deployment.statuses.iter().rev().map(|status| world.status_json(deployment, status)).collect();
-    page(world, call, &items, plain)
+    let newest: Vec<&Status> = deployment.statuses.iter().rev().collect();
+    page(world, call, &newest, |status| world.status_json(deployment, status), plain)
 }
 
 fn create_status(world: &mut World, now: DateTime<Utc>, call: &Call, id: u64) -> Answered {

@@ -85,21 +85,25 @@ fn number(segment: &str) -> Result<u64, Refused> {
     segment.parse().map_err(|_| Refused::not_found())
 }
 
-/// One page of a list with the `Link` header to the next one.
-fn page(world: &World, call: &Call, items: &[Value], wrap: impl FnOnce(Vec<Value>) -> Value) -> Reply {
+/// One page of a list with the `Link` header to the next one. Only what is shown is turned into JSON.
+fn page<T>(
+    world: &World,
+    call: &Call,
+    items: &[T],
+    show: impl Fn(&T) -> Value,
+    wrap: impl FnOnce(Vec<Value>) -> Value,
+) -> Reply {
     let size = call.asked_number("per_page").unwrap_or(PAGE).clamp(1, PAGE_MAX);
     let number = call.asked_number("page").unwrap_or(1).max(1);
     let from = size.saturating_mul(number - 1).min(items.len());
     let to = (from + size).min(items.len());
-    let reply = Reply::json(200, &wrap(items[from..to].to_vec()));
+    let reply = Reply::json(200, &wrap(items[from..to].iter().map(show).collect()));
     if to == items.len() {
         return reply;
     }
+    let asked = url::form_urlencoded::parse(call.query.as_bytes());
     let query: String = url::form_urlencoded::Serializer::new(String::new())
-        .extend_pairs(
-            url::form_urlencoded::parse(call.query.as_bytes())
-                .filter(|(key, _)| key != "page" && key != "per_page"),
-        )
+        .extend_pairs(asked.filter(|(key, _)| key != "page" && key != "per_page"))
         .append_pair("per_page", &size.to_string())
         .append_pair("page", &(number + 1).to_string())
         .finish();

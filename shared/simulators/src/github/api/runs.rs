@@ -5,7 +5,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 use super::super::call::{Call, Reply};
-use super::super::model::{Deployment, Gate, Refused, Run};
+use super::super::model::{Deployment, Job, Refused, Run};
 use super::super::world::World;
 use super::{Answered, number, page};
 
@@ -65,35 +65,39 @@ fn list(world: &World, call: &Call, repository: usize) -> Answered {
             && sha.as_deref().is_none_or(|wanted| run.head_sha == wanted)
     };
     let ids = world.repositories[repository].runs.iter().rev();
-    let runs: Vec<Value> =
-        ids.filter_map(|id| world.runs.get(id)).filter(fits).map(|run| world.run_json(run)).collect();
+    let runs: Vec<&Run> = ids.filter_map(|id| world.runs.get(id)).filter(fits).collect();
     let total = runs.len();
-    Ok(page(world, call, &runs, |runs| json!({ "total_count": total, "workflow_runs": runs })))
+    let wrap = |runs| json!({ "total_count": total, "workflow_runs": runs });
+    Ok(page(world, call, &runs, |run| world.run_json(run), wrap))
 }
 
 fn jobs(world: &World, call: &Call, deployments: &[&Deployment]) -> Reply {
-    let jobs: Vec<Value> = deployments.iter().map(|one| world.job_json(one)).collect();
-    page(world, call, &jobs, |jobs| json!({ "total_count": deployments.len(), "jobs": jobs }))
+    let wrap = |jobs| json!({ "total_count": deployments.len(), "jobs": jobs });
+    page(world, call, deployments, |one| world.job_json(one), wrap)
 }
 
-/// One entry an environment, however many jobs of it wait.
+/// One entry an environment, however many jobs of it wait, and whether for us or for a person.
 fn pending(world: &World, run: &Run) -> Value {
-    let mut environments: Vec<&str> = Vec::new();
-    for deployment in world.present(run).into_iter().filter(|one| one.gate == Gate::Open) {
-        if !environments.contains(&deployment.environment.as_str()) {
-            environments.push(&deployment.environment);
+    let mut shown: Vec<&Deployment> = Vec::new();
+    for deployment in world.present(run).into_iter().filter(|one| one.job == Job::Waiting) {
+        if !shown.iter().any(|one| one.environment == deployment.environment) {
+            shown.push(deployment);
         }
     }
-    let repository = &world.repositories[run.repository];
-    environments
+    shown.into_iter().map(|deployment| pending_json(world, deployment)).collect()
+}
+
+fn pending_json(world: &World, deployment: &Deployment) -> Value {
+    let repository = &world.repositories[deployment.repository];
+    let reviewer = deployment.reviewer.as_deref();
+    let reviewers: Vec<Value> = reviewer
+        .map(|login| json!({ "type": "User", "reviewer": world.user_json(login) }))
         .into_iter()
-        .map(|environment| {
-            json!({
-                "environment": world.environment_json(repository, environment), "wait_timer": 0,
-                "wait_timer_started_at": null, "current_user_can_approve": false, "reviewers": [],
-            })
-        })
-        .collect()
+        .collect();
+    json!({
+        "environment": world.environment_json(repository, &deployment.environment), "wait_timer": 0,
+        "wait_timer_started_at": null, "current_user_can_approve": false, "reviewers": reviewers,
+    })
 }
 
 fn reviews(world: &World, run: &Run) -> Value {

@@ -207,3 +207,59 @@ async fn two_simulators_with_one_seed_tell_the_same() {
         .collect();
     assert_eq!(stories[0], stories[1]);
 }
+
+#[tokio::test]
+async fn a_required_reviewer_holds_the_job_after_our_answer() {
+    let lab = Lab::new().await;
+    let wish = StartDeployment { reviewer: Some("olga-ops".into()), ..production() };
+    let started = lab.github.start_deployment(&wish).unwrap();
+    let id = started.deployments[0];
+    assert_eq!(lab.approve(started.run_id).await.status, 204);
+    assert_eq!((lab.gate(id).as_str(), lab.job(id).as_str()), ("approved", "waiting"));
+    let path = format!("{REPO}/actions/runs/{}/pending_deployments", started.run_id);
+    assert_eq!(lab.get(&path).await.body[0]["reviewers"][0]["reviewer"]["login"], "olga-ops");
+    assert_eq!(lab.approve(started.run_id).await.status, 422);
+    lab.github.approve_as_reviewer(id).unwrap();
+    assert_eq!(lab.job(id), "in_progress");
+    assert_eq!(lab.github.approve_as_reviewer(id).unwrap_err().status, 409);
+}
+
+#[tokio::test]
+async fn a_reviewer_who_is_first_does_not_open_our_gate() {
+    let lab = Lab::new().await;
+    let wish = StartDeployment { reviewer: Some("olga-ops".into()), ..production() };
+    let started = lab.github.start_deployment(&wish).unwrap();
+    lab.github.approve_as_reviewer(started.deployments[0]).unwrap();
+    assert_eq!(lab.job(started.deployments[0]), "waiting");
+    lab.approve(started.run_id).await;
+    assert_eq!(lab.job(started.deployments[0]), "in_progress");
+}
+
+#[tokio::test]
+async fn a_success_makes_the_older_one_inactive_without_a_webhook() {
+    let lab = Lab::new().await;
+    let (old, new) = (lab.start(), lab.start());
+    for started in [&old, &new] {
+        lab.approve(started.run_id).await;
+        lab.github.finish(started.deployments[0], Outcome::Success).unwrap();
+    }
+    let statuses = |id| lab.github.deployment(id).unwrap().statuses;
+    assert_eq!(statuses(old.deployments[0]).last().unwrap(), "inactive");
+    assert_eq!(statuses(new.deployments[0]).last().unwrap(), "success");
+    assert!(!outline(&lab.sent()).contains(&"deployment_status inactive".to_owned()));
+}
+
+#[tokio::test]
+async fn whoever_watches_is_woken_by_what_happens() {
+    let lab = Lab::new().await;
+    lab.github.turn(|knobs| knobs.queue_delay_ms = 1_000);
+    let started = lab.start();
+    lab.approve(started.run_id).await;
+    let mut watch = lab.github.watch();
+    lab.advance(1_000);
+    assert!(watch.has_changed().unwrap());
+    watch.mark_unchanged();
+    lab.advance(1_000);
+    assert_eq!(lab.job(started.deployments[0]), "in_progress");
+    assert!(!watch.has_changed().unwrap());
+}

@@ -164,3 +164,11 @@ async fn a_body_that_is_no_json_is_a_bad_request() {
         .unwrap();
     assert_eq!(lab.github.router().oneshot(request).await.unwrap().status().as_u16(), 400);
 }
+
+#[tokio::test]
+async fn the_enterprise_path_leads_to_the_same_api() {
+    let lab = Lab::new().await;
+    let started = lab.start();
+    let path = format!("/api/v3{REPO}/actions/runs/{}", started.run_id);
+    assert_eq!(lab.get(&path).await.body["id"], started.run_id);
+}
