@@ -1,8 +1,9 @@
 //! The CloudEvents envelope: how a fact becomes an event, and back.
 
 use chrono::{DateTime, Utc};
+pub use cloudevents::AttributesReader;
 use cloudevents::event::ExtensionValue;
-use cloudevents::{AttributesReader, Data, EventBuilder, EventBuilderV10};
+use cloudevents::{Data, EventBuilder, EventBuilderV10};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -22,7 +22,8 @@ pub use deployment::{
     RunFinished,
 };
 pub use envelope::{
-    Event, EventData, NotOurs, data_of, event, event_id, partition_of, traceparent_of, with_traceparent,
+    AttributesReader, Event, EventData, NotOurs, data_of, event, event_id, partition_of, traceparent_of,
+    with_traceparent,
 };
 pub use fault::FaultRaised;
 pub use gate::{GateBypassed, GateHandle, GateLost, GateRejected, GateReleased};

@@ -40,6 +40,12 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`] when the user may not declare, or a queue stands with other arguments.
     async fn apply_topology(&self) -> Result<(), BrokerError>;
 
+    /// A queue or binding may vanish beneath a running worker. Not so where publishing and queueing are
+    /// one transaction.
+    fn can_lose(&self) -> bool {
+        true
+    }
+
     /// Makes sure that a worker's queues and bindings stand, and says how many messages are ready in its intake.
     ///
     /// # Errors

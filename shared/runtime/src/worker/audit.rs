@@ -1,0 +1,142 @@
+//! The log as last resort: what a queue did not bring is taken up from it.
+//!
+//! With a log bound to everything, `mandatory` cannot tell that one queue's binding is gone. So a
+//! worker leaves a receipt in the Store for each event that reaches it, makes sure every ten seconds
+//! that its queue and bindings stand, and compares the log with the receipts.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use interlock_events::{AttributesReader, Event};
+use tokio::task::JoinHandle;
+
+use super::Context;
+use crate::ports::broker::{BrokerError, LogEntry};
+use crate::ports::store::Claim;
+use crate::signals::Shutdown;
+
+const INTERVAL: Duration = Duration::from_secs(8);
+/// Younger entries may still be on their way.
+const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(5);
+/// How far back a worker looks that finds its queue missing and does not know since when.
+const UNKNOWN_HOLE: TimeDelta = TimeDelta::hours(24);
+const RECEIPT_LIFE: Duration = Duration::from_secs(3600);
+const LOOK_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
+const PAGE: usize = 1000;
+
+/// Leaves the receipt that an event has reached its worker.
+pub(super) async fn receipt(worker: &str, event: &Event, context: &Context) {
+    // Without a receipt the event is taken up once more, which is harmless.
+    let _ = context.store.put(&receipt_key(worker, event.id()), "1", RECEIPT_LIFE).await;
+}
+
+fn receipt_key(worker: &str, id: &str) -> String {
+    format!("seen:{worker}:{id}")
+}
+
+pub(super) fn start(
+    worker: &'static str,
+    types: Vec<&'static str>,
+    context: Context,
+    shutdown: Shutdown,
+) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let audit = Audit { worker, types, context };
+        loop {
+            if let Err(fault) = audit.turn().await {
+                tracing::debug!(worker, %fault, "cannot compare the log with what arrived");
+            }
+            if tokio::time::timeout(INTERVAL, shutdown.begun()).await.is_ok() {
+                return;
+            }
+        }
+    })
+}
+
+struct Audit {
+    worker: &'static str,
+    types: Vec<&'static str>,
+    context: Context,
+}
+
+impl Audit {
+    async fn turn(&self) -> Result<(), BrokerError> {
+        let standing = self.context.broker.reassert(self.worker).await?;
+        if !self.context.broker.can_lose() || !self.is_ours().await {
+            return Ok(());
+        }
+        let now = self.context.clock.now();
+        let last = self.last_look().await;
+        let since = match (standing.was_missing, last) {
+            (_, Some(last)) => last - ON_ITS_WAY,
+            (true, None) => now - UNKNOWN_HOLE,
+            (false, None) => now,
+        };
+        // What is ready in the queue has not reached anybody yet; it is no hole.
+        if standing.was_missing || standing.ready == 0 {
+            let upto = self.take_up_absent(since, now - ON_ITS_WAY, standing.was_missing).await?;
+            let _ = self.context.store.put(&self.look_key(), &upto.to_rfc3339(), LOOK_LIFE).await;
+        }
+        Ok(())
+    }
+
+    fn look_key(&self) -> String {
+        format!("look:{}", self.worker)
+    }
+
+    async fn is_ours(&self) -> bool {
+        let lease = format!("lease:audit:{}", self.worker);
+        matches!(
+            self.context.store.claim(&lease, &self.context.clock.tag(), INTERVAL.mul_f64(0.9)).await,
+            Ok(Claim::Won)
+        )
+    }
+
+    async fn last_look(&self) -> Option<DateTime<Utc>> {
+        self.context.store.get(&self.look_key()).await.ok().flatten()?.parse().ok()
+    }
+
+    /// Takes up what has no receipt, and says up to when the log was compared.
+    async fn take_up_absent(
+        &self,
+        since: DateTime<Utc>,
+        upto: DateTime<Utc>,
+        was_missing: bool,
+    ) -> Result<DateTime<Utc>, BrokerError> {
+        let remembered = self
+            .context
+            .store
+            .epoch()
+            .await
+            .map_err(|fault| BrokerError::Unavailable(fault.to_string()))?
+            .since;
+        let page = self.context.broker.log(since, &self.types, PAGE).await?;
+        let reached =
+            if page.len() < PAGE { upto } else { page.last().map_or(upto, |entry| entry.at.min(upto)) };
+        // Older receipts are lost with the Store's memory; only a queue that was missing proves a hole then.
+        let due =
+            page.into_iter().filter(|entry| entry.at <= upto && (was_missing || entry.at >= remembered));
+        let absent = self.without_receipt(due.collect()).await?;
+        if !absent.is_empty() {
+            tracing::warn!(
+                worker = self.worker,
+                count = absent.len(),
+                "taking up from the log what the queue did not bring"
+            );
+            metrics::counter!("interlock_taken_up_total", "worker" => self.worker)
+                .increment(absent.len() as u64);
+            let taken = self.context.broker.take_up(self.worker, &absent).await;
+            taken.map_err(|fault| BrokerError::Unavailable(fault.to_string()))?;
+        }
+        Ok(reached)
+    }
+
+    async fn without_receipt(&self, entries: Vec<LogEntry>) -> Result<Vec<Event>, BrokerError> {
+        let keys: Vec<String> =
+            entries.iter().map(|entry| receipt_key(self.worker, entry.event.id())).collect();
+        let present = self.context.store.present(&keys).await;
+        let present = present.map_err(|fault| BrokerError::Unavailable(fault.to_string()))?;
+        let absent = entries.into_iter().zip(present).filter(|(_, present)| !present);
+        Ok(absent.map(|(entry, _)| entry.event).collect())
+    }
+}

@@ -1,0 +1,296 @@
+//! One session with the broker: from consuming to the loss of the connection, or to the drain.
+
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use interlock_events::{AttributesReader, Event, partition_of, traceparent_of};
+use interlock_rules::{Standing, standing};
+use tokio::sync::RwLock;
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+use super::fairness::{Share, Shares};
+use super::settlement::{self, Origin};
+use super::subscriber::{Delivery, Handled, Reaction};
+use super::{Context, audit};
+use crate::ports::broker::{
+    BrokerError, Delivered, Prefetch, PublishError, Settlement, Settler, Then, Tier, Travel,
+};
+use crate::ports::store::Chain;
+use crate::signals::Shutdown;
+use crate::telemetry;
+
+/// Longest time that a reaction may take.
+const REACTION_MAX: Duration = Duration::from_secs(60);
+/// How long the Store remembers who holds a chain.
+const CHAIN_LIFE: Duration = Duration::from_secs(15 * 60);
+/// A delivery that the broker counts as returned more often is handled alone.
+const RETURNED_MAX: u32 = 3;
+/// A delivery that so many processes died with goes to the dead letters.
+const CRASHES_MAX: u32 = 10;
+const SETTLE_PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Where a worker's deliveries are handled.
+#[derive(Clone)]
+pub(super) struct Desk {
+    worker: &'static str,
+    reactions: Arc<BTreeMap<&'static str, Arc<dyn Reaction>>>,
+    context: Context,
+    shares: Shares,
+    /// Held by everybody for reading; by a suspected poison alone for writing.
+    alone: Arc<RwLock<()>>,
+    /// Outcomes that the broker does not take: nothing new is pulled meanwhile.
+    stuck: Arc<AtomicUsize>,
+}
+
+impl Desk {
+    pub(super) fn new(
+        worker: &'static str,
+        reactions: BTreeMap<&'static str, Arc<dyn Reaction>>,
+        context: Context,
+    ) -> Self {
+        let shares = Shares::of(context.concurrency);
+        Self {
+            worker,
+            reactions: Arc::new(reactions),
+            context,
+            shares,
+            alone: Arc::default(),
+            stuck: Arc::default(),
+        }
+    }
+
+    /// Consumes until the shutdown (`Ok`) or the loss of the connection.
+    pub(super) async fn session(&self, shutdown: &Shutdown) -> Result<(), BrokerError> {
+        let slots = self.context.concurrency;
+        let prefetch = Prefetch { intake: slots, watch: slots.saturating_mul(2) };
+        let mut inbox = self.context.broker.consume(self.worker, prefetch).await?;
+        self.context.health.set(self.worker, Ok(()));
+        let settler = inbox.settler();
+        let mut in_hand = JoinSet::new();
+        let ended = loop {
+            self.until_unstuck(shutdown).await;
+            tokio::select! {
+                biased;
+                () = shutdown.begun() => break Ok(()),
+                Some(_) = in_hand.join_next(), if !in_hand.is_empty() => {}
+                next = inbox.next() => match next {
+                    Some(Ok(delivered)) => {
+                        let (desk, settler) = (self.clone(), settler.clone());
+                        in_hand.spawn(async move { desk.take(delivered, &*settler).await });
+                    }
+                    Some(Err(fault)) => break Err(fault),
+                    None => break Err(BrokerError::Unavailable("the inbox closed".into())),
+                },
+            }
+        };
+        inbox.stop().await;
+        let drained =
+            tokio::time::timeout(self.context.drain, async { while in_hand.join_next().await.is_some() {} });
+        if drained.await.is_err() {
+            tracing::warn!(
+                worker = self.worker,
+                left = in_hand.len(),
+                "stopped with deliveries in hand; they come again"
+            );
+        }
+        ended
+    }
+
+    async fn until_unstuck(&self, shutdown: &Shutdown) {
+        while self.stuck.load(Ordering::Acquire) > 0 && !shutdown.has_begun() {
+            let _ = tokio::time::timeout(Duration::from_millis(100), shutdown.begun()).await;
+        }
+    }
+
+    async fn take(&self, delivered: Delivered, settler: &dyn Settler) {
+        let event = match &delivered.event {
+            Ok(event) => event.clone(),
+            Err(unreadable) => {
+                let reason = format!("the message is no event: {}", unreadable.reason);
+                let then = Then::Dead { reason, attempts: delivered.travel.attempt };
+                self.settle(&delivered, &Settlement { publish: Vec::new(), then }, settler).await;
+                return;
+            }
+        };
+        let span = tracing::info_span!(
+            "process",
+            otel.name = %format!("process {}", event.ty()),
+            otel.kind = "consumer",
+            worker = self.worker,
+            event.id = event.id(),
+            event.type = event.ty(),
+            event.subject = event.subject().unwrap_or_default(),
+            attempt = delivered.travel.attempt,
+        );
+        let parent = delivered.travel.traceparent.clone().or_else(|| traceparent_of(&event));
+        telemetry::set_parent(&span, parent.as_deref());
+        async {
+            let settlement = self.decide(&delivered, &event).await;
+            self.settle(&delivered, &settlement, settler).await;
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn decide(&self, delivered: &Delivered, event: &Event) -> Settlement {
+        let travel = &delivered.travel;
+        if travel.crashes >= CRASHES_MAX {
+            let reason = format!("{} processes died with it in hand", travel.crashes);
+            return self.conclude(Handled::Dead { reason }, delivered, event, None);
+        }
+        if delivered.returned > RETURNED_MAX {
+            let travel = Travel { crashes: travel.crashes + 1, ..travel.clone() };
+            return settlement::unchanged(Tier::OneSecond, travel);
+        }
+        let Some(share) = self.share(delivered, event) else {
+            let waited = (self.context.clock.now() - travel.first_at).to_std().unwrap_or_default();
+            metrics::counter!("interlock_deferred_total", "worker" => self.worker).increment(1);
+            return settlement::unchanged(settlement::round(waited), travel.clone());
+        };
+        let settlement = if travel.crashes > 0 {
+            let _alone = self.alone.write().await;
+            self.react(delivered, event).await
+        } else {
+            let _beside_others = self.alone.read().await;
+            self.react(delivered, event).await
+        };
+        drop(share);
+        settlement
+    }
+
+    /// A watch is never deferred: its deadline may be near.
+    fn share(&self, delivered: &Delivered, event: &Event) -> Option<Share> {
+        let project = partition_of(event).filter(|_| delivered.travel.state.is_none());
+        self.shares.take(project)
+    }
+
+    async fn react(&self, delivered: &Delivered, event: &Event) -> Settlement {
+        let Some(reaction) = self.reactions.get(event.ty()) else {
+            let reason = format!("{} does not react to {}", self.worker, event.ty());
+            return self.conclude(Handled::Ignored(reason), delivered, event, None);
+        };
+        let chain = match reaction.chain(event) {
+            Ok(chain) => chain.map(|key| format!("chain:{}:{}:{key}", self.worker, event.ty())),
+            Err(fault) => {
+                return self.conclude(Handled::Dead { reason: fault.to_string() }, delivered, event, None);
+            }
+        };
+        let noted = match self.standing(chain.as_deref(), &delivered.travel).await {
+            Standing::Holder => None,
+            Standing::Spare { noted } => Some(noted),
+            Standing::Surplus => {
+                let reason = "another copy of this watch lives".to_owned();
+                return self.conclude(Handled::Ignored(reason), delivered, event, None);
+            }
+        };
+        let (handled, ()) = tokio::join!(
+            self.call(&**reaction, delivered, event, noted.is_some()),
+            audit::receipt(self.worker, event, &self.context)
+        );
+        if let (Some(chain), None, Handled::Done(_) | Handled::Ignored(_)) = (&chain, noted, &handled) {
+            // The chain's end is its last tick: copies that noted an earlier one may go.
+            let end = delivered.travel.tick + 1;
+            let _ = self.context.store.advance(chain, end, "ended", CHAIN_LIFE).await;
+        }
+        self.conclude(handled, delivered, event, noted)
+    }
+
+    async fn standing(&self, chain: Option<&str>, travel: &Travel) -> Standing {
+        let Some(chain) = chain else { return Standing::Holder };
+        let holder = match self.context.store.advance(chain, travel.tick, &travel.tag, CHAIN_LIFE).await {
+            Ok(Chain::Other { tick }) => Some(tick),
+            // Without the Store every copy acts; each reads before it writes.
+            Ok(Chain::Holder) | Err(_) => None,
+        };
+        standing(holder, travel.noted)
+    }
+
+    async fn call(
+        &self,
+        reaction: &dyn Reaction,
+        delivered: &Delivered,
+        event: &Event,
+        spare: bool,
+    ) -> Handled {
+        let travel = &delivered.travel;
+        let delivery = Delivery {
+            data: (),
+            time: event.time().copied().unwrap_or(travel.first_at),
+            redelivered: delivered.redelivered,
+            attempt: travel.attempt,
+            first_and_direct: delivered.direct && !travel.again && travel.attempt == 1,
+            first_at: travel.first_at,
+            state: travel.state.clone(),
+            spare,
+            began: self.context.clock.instant(),
+        };
+        let reaction = AssertUnwindSafe(reaction.handle(event, delivery)).catch_unwind();
+        let failed = match tokio::time::timeout(REACTION_MAX, reaction).await {
+            Ok(Ok(handled)) => return handled,
+            Ok(Err(_)) => "the reaction panicked".to_owned(),
+            Err(_) => format!("the reaction took longer than {} s", REACTION_MAX.as_secs()),
+        };
+        tracing::error!(worker = self.worker, reason = failed, "a reaction failed");
+        match &travel.state {
+            // A watch is never lost: it holds a gate.
+            Some(state) => {
+                Handled::Watch { after: Tier::ThirtySeconds.duration(), state: state.clone(), events: vec![] }
+            }
+            None => Handled::Later { reason: failed },
+        }
+    }
+
+    fn conclude(
+        &self,
+        handled: Handled,
+        delivered: &Delivered,
+        event: &Event,
+        noted: Option<u64>,
+    ) -> Settlement {
+        let word = handled.word();
+        match &handled {
+            Handled::Ignored(reason) => tracing::debug!(reason, "ignored"),
+            Handled::Later { reason } => tracing::warn!(reason, "failed; it comes again"),
+            Handled::Dead { reason } => tracing::error!(reason, "to the dead letters"),
+            Handled::Done(_) | Handled::Watch { .. } => {}
+        }
+        metrics::counter!("interlock_deliveries_total", "worker" => self.worker, "type" => event.ty().to_owned(), "outcome" => word)
+            .increment(1);
+        let origin = Origin {
+            worker: self.worker,
+            event,
+            travel: &delivered.travel,
+            noted,
+            now: self.context.clock.now(),
+            fresh_tag: self.context.clock.tag(),
+        };
+        settlement::settlement(handled, &origin)
+    }
+
+    /// Keeps the delivery until its outcome is confirmed, and lets nothing new in meanwhile.
+    async fn settle(&self, delivered: &Delivered, settlement: &Settlement, settler: &dyn Settler) {
+        let mut pause = Duration::from_millis(200);
+        let mut stuck = false;
+        while let Err(fault) = settler.settle(&delivered.receipt, settlement).await {
+            if matches!(fault, PublishError::Gone(_)) {
+                tracing::debug!(%fault, "the delivery comes again");
+                break;
+            }
+            if !stuck {
+                stuck = true;
+                self.stuck.fetch_add(1, Ordering::AcqRel);
+                tracing::warn!(worker = self.worker, %fault, "the broker does not take an outcome; waiting with it");
+            }
+            tokio::time::sleep(self.context.clock.jittered(pause)).await;
+            pause = (pause * 2).min(SETTLE_PAUSE_MAX);
+        }
+        if stuck {
+            self.stuck.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Things to do every so often, by one process at a time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+
+use super::Context;
+use crate::ports::store::Claim;
+use crate::signals::Shutdown;
+
+/// Something to do every so often. It logs its own faults; the next turn comes anyway.
+#[async_trait]
+pub trait Task: Send + Sync + 'static {
+    /// One turn. It is dropped after ten intervals.
+    async fn turn(&self);
+}
+
+#[derive(Clone)]
+pub(super) struct Timer {
+    interval: Duration,
+    name: &'static str,
+    task: Arc<dyn Task>,
+}
+
+/// Without a Store nobody holds the lease, and every process takes one turn in so many.
+const TURNS_WITHOUT_STORE: u32 = 4;
+
+impl Timer {
+    pub(super) fn new(interval: Duration, name: &'static str, task: impl Task) -> Self {
+        Self { interval, name, task: Arc::new(task) }
+    }
+
+    pub(super) fn start(self, context: Context, shutdown: Shutdown) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let mut turn = 0_u32;
+            while tokio::time::timeout(context.clock.jittered(self.interval), shutdown.begun()).await.is_err()
+            {
+                turn = turn.wrapping_add(1);
+                if self.is_ours(&context, turn).await
+                    && tokio::time::timeout(self.interval * 10, self.task.turn()).await.is_err()
+                {
+                    tracing::warn!(timer = self.name, "a turn took too long and was dropped");
+                }
+            }
+        })
+    }
+
+    /// The lease ends by itself before the next turn, so that any process may take that one.
+    async fn is_ours(&self, context: &Context, turn: u32) -> bool {
+        let lease = format!("lease:{}", self.name);
+        let until = self.interval.mul_f64(0.9);
+        match context.store.claim(&lease, &context.clock.tag(), until).await {
+            Ok(Claim::Won) => true,
+            Ok(Claim::Held(_)) => false,
+            Err(_) => turn.is_multiple_of(TURNS_WITHOUT_STORE),
+        }
+    }
+}
