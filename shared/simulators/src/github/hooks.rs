@@ -117,6 +117,12 @@ impl Hooks {
         true
     }
 
+    /// Forgets what was delivered; GUIDs and ids go on.
+    pub fn clear(&mut self) {
+        self.deliveries.clear();
+        self.outgoing.clear();
+    }
+
     /// What the outbox has to send.
     pub fn take_outgoing(&mut self) -> Vec<Outgoing> {
         std::mem::take(&mut self.outgoing)

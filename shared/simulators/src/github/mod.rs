@@ -17,6 +17,7 @@ mod options;
 mod payloads;
 mod progress;
 mod schedule;
+mod start;
 mod tell;
 mod tokens;
 mod view;
@@ -233,13 +234,10 @@ impl GitHub {
         self.lock().schedule.next_due()
     }
 
-    /// Back to an empty GitHub. The webhook target and the API base stay; ids begin anew.
+    /// Back to an empty GitHub with its knobs at their first position. The webhook target and the API base stay, and
+    /// ids go on, so that no receiver takes a new deployment for an old one.
     pub fn reset(&self) {
-        let mut world = self.lock();
-        let mut options = world.options.clone();
-        options.webhook = world.hooks.target.take();
-        *world = World::new(options, self.inner.journal.clone());
-        drop(world);
+        self.lock().clear();
         self.inner.outbox.clear();
         self.inner.requests.clear();
         self.inner.journal.clear();

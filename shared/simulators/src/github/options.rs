@@ -28,7 +28,7 @@ pub struct Options {
     pub webhook: Option<WebhookTarget>,
     /// When set, `/__sim/` demands it as a bearer token.
     pub control_token: Option<String>,
-    /// Distinguishes the GUIDs and SHAs of two simulators.
+    /// Distinguishes the ids, GUIDs and SHAs of two simulators; the same seed tells the same story again.
     pub seed: u64,
     /// The knobs' first position, to which a reset returns.
     pub knobs: Knobs,

@@ -68,6 +68,11 @@ impl Tokens {
         self.minted.clear();
     }
 
+    /// Ends all tokens and fills the quota; the next token is none of the old ones.
+    pub fn clear(&mut self) {
+        *self = Self { count: self.count, ..Self::default() };
+    }
+
     /// Counts one call against the hour's quota.
     pub fn spend(&mut self, limit: u32, now: DateTime<Utc>) -> Result<(), Refused> {
         if self.window.is_none_or(|from| now >= from + Duration::hours(1)) {

@@ -39,6 +39,20 @@ struct Next {
     request: u64,
 }
 
+impl Next {
+    /// Another seed begins elsewhere, so that a restarted simulator need not repeat itself.
+    fn of(seed: u64) -> Self {
+        let shift = seed.saturating_sub(1) % 1_000_000 * 100_000;
+        Self {
+            run: 9_120_045_512 + shift,
+            deployment: 2_210_045 + shift,
+            status: 31_400_001 + shift,
+            job: 27_800_001 + shift,
+            request: 0,
+        }
+    }
+}
+
 impl World {
     pub fn new(options: Options, journal: Journal) -> Self {
         Self {
@@ -51,15 +65,21 @@ impl World {
             tokens: Tokens::default(),
             faults: Faults::default(),
             journal,
-            next: Next {
-                run: 9_120_045_512,
-                deployment: 2_210_045,
-                status: 31_400_001,
-                job: 27_800_001,
-                request: 0,
-            },
+            next: Next::of(options.seed),
             options,
         }
+    }
+
+    /// Forgets everything but the counters, the webhook target and the options.
+    pub fn clear(&mut self) {
+        self.knobs = self.options.knobs.clone();
+        self.repositories.clear();
+        self.runs.clear();
+        self.deployments.clear();
+        self.schedule = Schedule::default();
+        self.hooks.clear();
+        self.tokens.clear();
+        self.faults.clear();
     }
 
     pub fn new_run_id(&mut self) -> u64 {

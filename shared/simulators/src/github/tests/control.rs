@@ -98,14 +98,23 @@ async fn api_requests_are_logged_without_their_tokens() {
 }
 
 #[tokio::test]
-async fn a_reset_forgets_all_but_the_webhook_target() {
+async fn a_reset_forgets_all_but_the_webhook_target_and_the_counters() {
     let lab = Lab::new().await;
-    lab.github.start_deployment(&production()).unwrap();
+    let before = lab.github.start_deployment(&production()).unwrap();
+    lab.github.turn(|knobs| knobs.queue_delay_ms = 7);
     assert_eq!(lab.post("/__sim/reset", json!({})).await.status, 204);
     assert!(lab.github.deployments().is_empty() && lab.github.journal().is_empty());
     assert_eq!(lab.github.outbox().pending(), 0);
-    lab.github.ping();
-    assert_eq!(lab.github.outbox().pending(), 1);
+    assert_eq!(lab.github.knobs(), Default::default());
+    let after = lab.github.start_deployment(&production()).unwrap();
+    assert!(after.run_id > before.run_id && after.deployments > before.deployments);
+    assert_eq!(lab.github.outbox().pending(), 4);
+}
+
+#[tokio::test]
+async fn another_seed_has_other_ids() {
+    let (one, two) = (Lab::new().await, Lab::with(Options { seed: 2, ..options() }).await);
+    assert_ne!(one.start().deployments, two.start().deployments);
 }
 
 #[tokio::test]
