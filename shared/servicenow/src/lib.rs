@@ -1,1 +1,24 @@
-//! interlock-servicenow
+//! The client of ServiceNow: changes, their approvals and notes, and the instance's own webhooks.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod auth;
+mod budget;
+mod client;
+mod error;
+mod names;
+mod next_states;
+mod note;
+mod query;
+mod read;
+mod row;
+mod settings;
+mod skew;
+mod write;
+
+pub use budget::Lane;
+pub use client::ServiceNow;
+pub use error::{Class, Fault, ServiceNowError, What};
+pub use next_states::NextState;
+pub use settings::{Auth, BaseUrl, PERMITS_MAX, Settings, StateMap, WebhookSettings};
+pub use write::{Created, NewChange};

@@ -1,0 +1,176 @@
+//! The budget of calls to one instance, shared by all processes through the Store: permits, and a
+//! pause that everybody keeps. Without the Store: one call at a time in each process.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use interlock_runtime::ports::clock::Clock;
+use interlock_runtime::ports::store::{Admission, Store};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::error::Fault;
+
+/// How urgent a call is. The last permit is kept for [`Lane::Gate`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// A pipeline waits at its gate.
+    Gate,
+    /// A change is driven to its end.
+    Close,
+    /// All else.
+    Rest,
+}
+
+impl Lane {
+    /// How long a call waits for a permit.
+    fn patience(self) -> Duration {
+        Duration::from_secs(if self == Self::Gate { 2 } else { 5 })
+    }
+}
+
+/// A lease outlives its call by this much, so that a late answer still counts as under way.
+const LEASE_MARGIN: Duration = Duration::from_secs(5);
+/// After a 429 without advice one permit comes back in this time.
+const RECOVERY: Duration = Duration::from_secs(60);
+/// Longest pause for a 429 without advice; it starts at a second.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// Limits are counted by the hour (ServiceNow docs, "Inbound REST API rate limiting").
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+/// Shortest time between two questions for a permit.
+const ASK_AGAIN_MIN: Duration = Duration::from_millis(20);
+const ASK_AGAIN_MAX: Duration = Duration::from_millis(500);
+
+pub(crate) struct Budget {
+    instance: String,
+    permits: u32,
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+    alone: Arc<Semaphore>,
+    mood: Mutex<Mood>,
+}
+
+/// What this process has learned of the instance.
+#[derive(Default)]
+struct Mood {
+    /// 429 without advice, one after the other.
+    refusals: u32,
+    /// Permits that we do without, and when the next one comes back.
+    withheld: u32,
+    regained_at: Option<Instant>,
+    /// For the time without a Store.
+    paused_until: Option<Instant>,
+}
+
+pub(crate) enum Permit {
+    Shared(String),
+    Alone { _permit: OwnedSemaphorePermit },
+}
+
+impl Budget {
+    pub(crate) fn new(instance: &str, permits: u32, clock: Arc<dyn Clock>, store: Arc<dyn Store>) -> Self {
+        Self {
+            instance: instance.to_owned(),
+            permits: permits.max(1),
+            clock,
+            store,
+            alone: Arc::new(Semaphore::new(1)),
+            mood: Mutex::default(),
+        }
+    }
+
+    /// Waits for a permit, as long as the lane's patience and the deadline allow.
+    pub(crate) async fn admit(&self, lane: Lane, deadline: Instant) -> Result<Permit, Fault> {
+        let give_up = deadline.min(self.clock.instant() + lane.patience());
+        let holder = self.clock.tag();
+        loop {
+            let now = self.clock.instant();
+            if let Some(wait) = self.local_pause(now) {
+                return Err(paused(wait, "the instance asked for a pause"));
+            }
+            let lease = deadline.saturating_duration_since(now) + LEASE_MARGIN;
+            match self.store.acquire(&self.instance, &holder, self.limit(lane, now), lease).await {
+                Ok(Admission::Admitted) => return Ok(Permit::Shared(holder)),
+                Ok(Admission::Paused(wait)) => return Err(paused(wait, "the instance asked for a pause")),
+                Ok(Admission::Busy(hint)) => {
+                    let wait = hint.clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX);
+                    if self.clock.instant() + wait > give_up {
+                        return Err(paused(hint.max(ASK_AGAIN_MAX), "all permits for calls are out"));
+                    }
+                    tokio::time::sleep(wait).await;
+                }
+                Err(_) => return self.admit_alone(give_up).await,
+            }
+        }
+    }
+
+    async fn admit_alone(&self, give_up: Instant) -> Result<Permit, Fault> {
+        let permit = tokio::time::timeout_at(give_up, self.alone.clone().acquire_owned()).await;
+        match permit {
+            Ok(Ok(permit)) => Ok(Permit::Alone { _permit: permit }),
+            _ => Err(paused(ASK_AGAIN_MAX, "without the store one call is made at a time")),
+        }
+    }
+
+    pub(crate) async fn give_back(&self, permit: Permit) {
+        if let Permit::Shared(holder) = permit {
+            // What fails here ends by its lease.
+            let _ = self.store.give_back(&self.instance, &holder).await;
+        }
+    }
+
+    /// The instance refused for rate (429). With advice it is a rule of so many calls an hour; without,
+    /// its threads are all busy, and fewer calls at once are what helps.
+    pub(crate) async fn refused(&self, retry_after: Option<Duration>) -> Fault {
+        let now = self.clock.instant();
+        let wait = match retry_after {
+            Some(wait) => wait.clamp(Duration::from_secs(1), RETRY_AFTER_MAX),
+            None => self.back_off(now),
+        };
+        self.mood().paused_until = Some(now + wait);
+        if let Err(error) = self.store.pause(&self.instance, wait).await {
+            tracing::warn!(%error, "other processes do not learn that the instance wants a pause");
+        }
+        paused(wait, "the instance limits the rate of calls (429)")
+    }
+
+    /// The instance took a call.
+    pub(crate) fn accepted(&self) {
+        self.mood().refusals = 0;
+    }
+
+    fn back_off(&self, now: Instant) -> Duration {
+        let limit = self.limit(Lane::Gate, now);
+        let mut mood = self.mood();
+        mood.withheld = self.permits - (limit / 2).max(1);
+        mood.regained_at = Some(now + RECOVERY);
+        mood.refusals = mood.refusals.saturating_add(1);
+        let longest = Duration::from_secs(1 << mood.refusals.min(6)).min(BACKOFF_MAX);
+        drop(mood);
+        let spread = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).saturating_sub(1000).max(1);
+        Duration::from_millis(1000 + self.clock.random() % spread)
+    }
+
+    fn limit(&self, lane: Lane, now: Instant) -> u32 {
+        let mut mood = self.mood();
+        while let Some(at) = mood.regained_at.filter(|at| *at <= now) {
+            mood.withheld = mood.withheld.saturating_sub(1);
+            mood.regained_at = (mood.withheld > 0).then_some(at + RECOVERY);
+        }
+        let limit = self.permits - mood.withheld;
+        if lane == Lane::Gate { limit } else { (limit - 1).max(1) }
+    }
+
+    fn local_pause(&self, now: Instant) -> Option<Duration> {
+        let until = self.mood().paused_until?;
+        (until > now).then(|| until - now)
+    }
+
+    fn mood(&self) -> MutexGuard<'_, Mood> {
+        self.mood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn paused(wait: Duration, reason: &str) -> Fault {
+    Fault::Paused { wait, reason: reason.to_owned() }
+}

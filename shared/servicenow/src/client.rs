@@ -1,0 +1,214 @@
+//! One call: permit, credentials, request, answer, what it cost. Nothing is sent twice, but after a 401
+//! with an OAuth token, since a request that was not authentic was not carried out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use chrono::{DateTime, Utc};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use interlock_runtime::ports::clock::Clock;
+use interlock_runtime::ports::http::{Http, HttpError};
+use interlock_runtime::ports::store::Store;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use crate::answer;
+use crate::auth::Credentials;
+use crate::budget::{Budget, Lane};
+use crate::error::{Fault, Kind, ServiceNowError, What};
+use crate::names::Names;
+use crate::query::{Address, URL_CHARS_MAX};
+use crate::settings::Settings;
+use crate::skew::Skew;
+
+/// A write that takes longer is not waited for.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The client of one connection. Clones share credentials, budget and names.
+#[derive(Clone)]
+pub struct ServiceNow {
+    pub(crate) shared: Arc<Shared>,
+    deadline: Option<Instant>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    pub(crate) settings: Settings,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) names: Names,
+    http: Arc<dyn Http>,
+    credentials: Credentials,
+    budget: Budget,
+    skew: Skew,
+}
+
+/// What is to be sent.
+pub(crate) struct Call {
+    pub(crate) what: What,
+    pub(crate) lane: Lane,
+    pub(crate) method: Method,
+    pub(crate) address: Address,
+    pub(crate) body: Option<Value>,
+}
+
+/// The result of a call, and when it came.
+pub(crate) struct Answer {
+    pub(crate) result: Value,
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) skew_seconds: Option<i64>,
+}
+
+impl ServiceNow {
+    /// A client of the connection `name`.
+    #[must_use]
+    pub fn new(
+        name: &str,
+        settings: Settings,
+        http: Arc<dyn Http>,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        let base_url = settings.base_url.clone();
+        let auth = settings.auth.clone();
+        let budget = Budget::new(base_url.authority(), settings.permits, clock.clone(), store);
+        let shared = Shared {
+            name: name.to_owned(),
+            credentials: Credentials::new(auth, &base_url, http.clone(), clock.clone()),
+            names: Names::default(),
+            skew: Skew::new(name),
+            settings,
+            clock,
+            http,
+            budget,
+        };
+        Self { shared: Arc::new(shared), deadline: None }
+    }
+
+    /// The same client for calls that must be over before `deadline`, connect included. Without it
+    /// a write has 10 seconds from its call, a read 20.
+    #[must_use]
+    pub fn before(&self, deadline: Instant) -> Self {
+        Self { shared: self.shared.clone(), deadline: Some(deadline) }
+    }
+
+    /// Name of the connection.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.shared.name
+    }
+
+    /// The record's page, for people.
+    #[must_use]
+    pub fn record_url(&self, sys_id: &str) -> String {
+        let base = self.shared.settings.base_url.as_str();
+        let shown: String = sys_id.chars().filter(char::is_ascii_alphanumeric).collect();
+        format!("{base}/nav_to.do?uri=%2Fchange_request.do%3Fsys_id%3D{shown}")
+    }
+
+    /// A cheap authenticated read: the instance answers, knows us and lets us read changes. Answers
+    /// the seconds by which its clock differs from ours, where it says.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn probe(&self) -> Result<Option<i64>, ServiceNowError> {
+        let address = Address::list("change_request", "ORDERBYsys_id", "sys_id", 1);
+        Ok(self.get(What::Probe, Lane::Rest, address).await?.skew_seconds)
+    }
+
+    pub(crate) async fn get(
+        &self,
+        what: What,
+        lane: Lane,
+        address: Address,
+    ) -> Result<Answer, ServiceNowError> {
+        self.call(Call { what, lane, method: Method::GET, address, body: None }).await
+    }
+
+    pub(crate) async fn call(&self, call: Call) -> Result<Answer, ServiceNowError> {
+        let began = self.shared.clock.instant();
+        let outcome = self.admitted(&call, began).await.map_err(|fault| self.error(call.what, fault));
+        let seconds = (self.shared.clock.instant() - began).as_secs_f64();
+        let label = match &outcome {
+            Ok(_) => "ok",
+            Err(error) => error.outcome(),
+        };
+        let labels = [("connection", self.name().to_owned()), ("what", call.what.label().to_owned())];
+        metrics::histogram!("interlock_servicenow_call_duration_seconds", &labels).record(seconds);
+        let [connection, what] = labels;
+        let labels = [connection, what, ("outcome", label.to_owned())];
+        metrics::counter!("interlock_servicenow_calls_total", &labels).increment(1);
+        outcome
+    }
+
+    pub(crate) fn error(&self, what: What, fault: Fault) -> ServiceNowError {
+        ServiceNowError { connection: self.name().to_owned(), what, fault }
+    }
+
+    async fn admitted(&self, call: &Call, began: Instant) -> Result<Answer, Fault> {
+        let timeout = if call.what.kind() == Kind::Read { READ_TIMEOUT } else { WRITE_TIMEOUT };
+        let deadline = self.deadline.map_or(began + timeout, |given| given.min(began + timeout));
+        let budget = &self.shared.budget;
+        let permit = budget.admit(call.lane, deadline).await?;
+        let outcome = self.exchange(call, deadline).await;
+        budget.give_back(permit).await;
+        let response = outcome?;
+        if response.status() == StatusCode::TOO_MANY_REQUESTS {
+            return Err(budget.refused(answer::retry_after(response.headers())).await);
+        }
+        budget.accepted();
+        let at = self.shared.clock.now();
+        let skew_seconds = self.shared.skew.note(response.headers(), at);
+        let result = answer::result(call.what.kind(), &response)?;
+        Ok(Answer { result, at, skew_seconds })
+    }
+
+    async fn exchange(&self, call: &Call, deadline: Instant) -> Result<Response<Bytes>, Fault> {
+        let credentials = &self.shared.credentials;
+        let header = credentials.header(deadline).await?;
+        let response = self.send(call, header.clone(), deadline).await?;
+        if response.status() != StatusCode::UNAUTHORIZED || !credentials.forget(&header).await {
+            return Ok(response);
+        }
+        let header = credentials.header(deadline).await?;
+        self.send(call, header, deadline).await
+    }
+
+    async fn send(
+        &self,
+        call: &Call,
+        authorization: HeaderValue,
+        deadline: Instant,
+    ) -> Result<Response<Bytes>, Fault> {
+        let request = self.request(call, authorization)?;
+        self.shared.http.send(request, deadline).await.map_err(|error| match error {
+            HttpError::NotSent { .. } => Fault::Unavailable(error.to_string()),
+            HttpError::Unknown { .. } | HttpError::TooLarge { .. } => {
+                answer::no_word(call.what.kind(), &error.to_string())
+            }
+        })
+    }
+
+    fn request(&self, call: &Call, authorization: HeaderValue) -> Result<Request<Bytes>, Fault> {
+        let uri = format!("{}{}", self.shared.settings.base_url.as_str(), call.address.as_str());
+        if uri.len() > URL_CHARS_MAX {
+            return Err(Fault::Input(format!(
+                "the address has {} characters, at most {URL_CHARS_MAX}",
+                uri.len()
+            )));
+        }
+        let request = Request::builder()
+            .method(&call.method)
+            .uri(uri)
+            .header(header::ACCEPT, "application/json")
+            .header(header::AUTHORIZATION, authorization);
+        let request = match &call.body {
+            Some(body) => {
+                request.header(header::CONTENT_TYPE, "application/json").body(Bytes::from(body.to_string()))
+            }
+            None => request.body(Bytes::new()),
+        };
+        request.map_err(|error| Fault::Input(format!("the address is no URI: {error}")))
+    }
+}

@@ -1,0 +1,109 @@
+//! Groups and configuration items by name: ids differ between instances, so the configuration names them.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::budget::Lane;
+use crate::client::ServiceNow;
+use crate::error::{Fault, ServiceNowError, What};
+use crate::query::{self, Address};
+use crate::row::Row;
+
+/// An instance may be cloned over; names are resolved anew after this.
+const TTL: Duration = Duration::from_secs(600);
+/// More names than this are not remembered at once.
+const NAMES_MAX: usize = 10_000;
+
+/// A table whose rows are referred to by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Named {
+    Group,
+    ConfigurationItem,
+}
+
+impl Named {
+    fn table(self) -> &'static str {
+        match self {
+            Self::Group => "sys_user_group",
+            Self::ConfigurationItem => "cmdb_ci",
+        }
+    }
+
+    fn title(self) -> &'static str {
+        match self {
+            Self::Group => "assignment group",
+            Self::ConfigurationItem => "configuration item",
+        }
+    }
+}
+
+#[derive(Default)]
+pub(crate) struct Names(Mutex<HashMap<(Named, String), (String, Instant)>>);
+
+impl Names {
+    fn known(&self, named: Named, name: &str, now: Instant) -> Option<String> {
+        let names = self.lock();
+        let (sys_id, until) = names.get(&(named, name.to_owned()))?;
+        (now < *until).then(|| sys_id.clone())
+    }
+
+    fn keep(&self, named: Named, name: &str, sys_id: &str, now: Instant) {
+        let mut names = self.lock();
+        if names.len() >= NAMES_MAX {
+            names.retain(|_, (_, until)| now < *until);
+        }
+        if names.len() < NAMES_MAX {
+            names.insert((named, name.to_owned()), (sys_id.to_owned(), now + TTL));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(Named, String), (String, Instant)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ServiceNow {
+    /// The sys_id of what the configuration names; 32 hexadecimal digits are one as they stand.
+    pub(crate) async fn resolve(&self, named: Named, name: &str) -> Result<String, ServiceNowError> {
+        if query::is_sys_id(name) {
+            return Ok(name.to_owned());
+        }
+        let now = self.shared.clock.instant();
+        if let Some(sys_id) = self.shared.names.known(named, name, now) {
+            return Ok(sys_id);
+        }
+        let found = self.ids_of(named, name).await?;
+        let sys_id = only(named, name, &found).map_err(|fault| self.error(What::Name, fault))?;
+        self.shared.names.keep(named, name, &sys_id, now);
+        Ok(sys_id)
+    }
+
+    /// The ids of at most two rows that bear the name; two are as bad as ten.
+    async fn ids_of(&self, named: Named, name: &str) -> Result<Vec<String>, ServiceNowError> {
+        let value = query::value(name).map_err(|fault| self.error(What::Name, fault))?;
+        let query = format!("name={value}^ORDERBYsys_id");
+        let address = Address::list(named.table(), &query, "sys_id,name", 2);
+        let answer = self.get(What::Name, Lane::Gate, address).await?;
+        // An instance ignores what it does not understand of a query, so the name is compared again.
+        let rows = Row::list(&answer.result).into_iter();
+        let same = rows.filter(|row| row.text("name").is_some_and(|found| found.eq_ignore_ascii_case(name)));
+        Ok(same.filter_map(|row| row.text("sys_id")).collect())
+    }
+}
+
+fn only(named: Named, name: &str, found: &[String]) -> Result<String, Fault> {
+    let title = named.title();
+    match found {
+        [sys_id] => Ok(sys_id.clone()),
+        [] => Err(Fault::Input(format!(
+            "the instance shows us no {title} named `{name}`: correct the policy, or let the integration user read {}",
+            named.table()
+        ))),
+        _ => Err(Fault::Input(format!(
+            "more than one {title} is named `{name}`: put the sys_id of the right one into the policy"
+        ))),
+    }
+}

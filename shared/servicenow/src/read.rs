@@ -1,0 +1,147 @@
+//! Reading changes with their approvals, through the Table API.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use interlock_events::{CORRELATION_DISPLAY, KeyHash};
+use interlock_rules::{ApproverRow, ChangeRow, Reading};
+
+use crate::budget::Lane;
+use crate::client::ServiceNow;
+use crate::error::{Fault, ServiceNowError, What};
+use crate::query::{self, Address, URL_CHARS_MAX};
+use crate::row::{self, APPROVER_FIELDS, CHANGE_FIELDS, Row};
+
+/// Rows of one key that are read. There should be one.
+const ROWS_OF_KEY_MAX: usize = 50;
+/// Ids in one query.
+const IDS_MAX: usize = 50;
+const APPROVERS_PAGE: usize = 500;
+/// Pages of approvals of one query's changes.
+const APPROVER_PAGES_MAX: usize = 20;
+
+impl ServiceNow {
+    /// The rows of a key, the inactive ones too, with their approvals: who approved, who rejected.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`]; an empty reading means that the instance shows us no row of the key.
+    pub async fn changes_of(&self, key: &KeyHash, lane: Lane) -> Result<Reading, ServiceNowError> {
+        let prefix = key.correlation_prefix();
+        let query = format!(
+            "correlation_idSTARTSWITH{prefix}^correlation_display={CORRELATION_DISPLAY}^ORDERBYsys_created_on"
+        );
+        let address = Address::list("change_request", &query, CHANGE_FIELDS, ROWS_OF_KEY_MAX);
+        let answer = self.get(What::LookUp, lane, address).await?;
+        let found = Row::list(&answer.result);
+        let rows = found.iter().map(|found| row::change(found, &self.shared.settings.state_map));
+        let rows: Vec<ChangeRow> =
+            rows.collect::<Result<_, _>>().map_err(|fault| self.error(What::LookUp, fault))?;
+        let foreign = rows.iter().any(|row| !row.belongs_to(key));
+        // A part of a query that an instance does not understand is left out: a page of others' rows
+        // then says nothing about ours.
+        if foreign || rows.len() >= ROWS_OF_KEY_MAX {
+            let text = "the instance answers other rows than were asked for; may the integration user \
+                        read correlation_id and correlation_display?";
+            return Err(self.error(What::LookUp, Fault::Hidden(text.to_owned())));
+        }
+        let rows = self.with_approvers(rows, lane).await?;
+        Ok(Reading { rows, at: answer.at, skew_seconds: answer.skew_seconds })
+    }
+
+    /// Many changes by their ids, with their approvals. What the instance does not show is not in
+    /// the reading; `at` is the moment of the oldest of the answers.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn changes(&self, sys_ids: &[String], lane: Lane) -> Result<Reading, ServiceNowError> {
+        let asked: BTreeSet<&str> = sys_ids.iter().map(String::as_str).collect();
+        for sys_id in &asked {
+            query::sys_id(sys_id).map_err(|fault| self.error(What::Poll, fault))?;
+        }
+        let mut reading = Reading { rows: Vec::new(), at: self.shared.clock.now(), skew_seconds: None };
+        let asked: Vec<&str> = asked.into_iter().collect();
+        for (nth, ids) in asked.chunks(self.ids_in_query()).enumerate() {
+            let some = self.changes_in(ids, lane).await?;
+            if nth == 0 {
+                reading.at = some.at;
+            }
+            reading.skew_seconds = some.skew_seconds.or(reading.skew_seconds);
+            reading.rows.extend(some.rows);
+        }
+        Ok(reading)
+    }
+
+    async fn changes_in(&self, ids: &[&str], lane: Lane) -> Result<Reading, ServiceNowError> {
+        let address = poll_address(ids);
+        let answer = self.get(What::Poll, lane, address).await?;
+        let mut rows = Vec::new();
+        for found in Row::list(&answer.result) {
+            match row::change(&found, &self.shared.settings.state_map) {
+                Ok(row) if ids.contains(&row.sys_id.as_str()) => rows.push(row),
+                Ok(_) => {}
+                // One bad record delays only itself: it is read again alone, and its fault told there.
+                Err(fault) => tracing::warn!(connection = self.name(), %fault, "a change cannot be read"),
+            }
+        }
+        let rows = self.with_approvers(rows, lane).await?;
+        Ok(Reading { rows, at: answer.at, skew_seconds: answer.skew_seconds })
+    }
+
+    /// How many ids fit into an address.
+    fn ids_in_query(&self) -> usize {
+        let rest = self.shared.settings.base_url.as_str().len() + poll_address(&[]).as_str().len();
+        let id_and_comma = 33;
+        (URL_CHARS_MAX.saturating_sub(rest + 8) / id_and_comma).clamp(1, IDS_MAX)
+    }
+
+    async fn with_approvers(
+        &self,
+        mut rows: Vec<ChangeRow>,
+        lane: Lane,
+    ) -> Result<Vec<ChangeRow>, ServiceNowError> {
+        let ids: Vec<&str> = rows.iter().map(|row| row.sys_id.as_str()).collect();
+        let mut approvers = BTreeMap::new();
+        for ids in ids.chunks(self.ids_in_query()) {
+            approvers.append(&mut self.approvers_of(ids, lane).await?);
+        }
+        for row in &mut rows {
+            row.approvers = approvers.remove(&row.sys_id).unwrap_or_default();
+        }
+        Ok(rows)
+    }
+
+    /// The decided approvals of some changes, oldest first. Pages go by id: an offset would slip
+    /// when rows come in between.
+    async fn approvers_of(
+        &self,
+        ids: &[&str],
+        lane: Lane,
+    ) -> Result<BTreeMap<String, Vec<ApproverRow>>, ServiceNowError> {
+        let mut approvers: BTreeMap<String, Vec<ApproverRow>> = BTreeMap::new();
+        let mut after = String::new();
+        for _ in 0..APPROVER_PAGES_MAX {
+            let query =
+                format!("sysapprovalIN{}^stateINapproved,rejected{after}^ORDERBYsys_id", ids.join(","));
+            let address = Address::list("sysapproval_approver", &query, APPROVER_FIELDS, APPROVERS_PAGE);
+            let answer = self.get(What::Approvers, lane, address).await?;
+            let page = Row::list(&answer.result);
+            let mut last = String::new();
+            for found in &page {
+                let (change, approver) =
+                    row::approver(found).map_err(|fault| self.error(What::Approvers, fault))?;
+                last.clone_from(&approver.sys_id);
+                approvers.entry(change).or_default().push(approver);
+            }
+            if page.len() < APPROVERS_PAGE {
+                approvers.values_mut().for_each(|rows| rows.sort_by_key(|row| row.at));
+                return Ok(approvers);
+            }
+            after = format!("^sys_id>{last}");
+        }
+        let text = format!("more than {} approvals", APPROVERS_PAGE * APPROVER_PAGES_MAX);
+        Err(self.error(What::Approvers, Fault::Input(text)))
+    }
+}
+
+fn poll_address(ids: &[&str]) -> Address {
+    Address::list("change_request", &format!("sys_idIN{}", ids.join(",")), CHANGE_FIELDS, IDS_MAX)
+}

@@ -1,0 +1,252 @@
+//! Writing changes: creating and moving through the Change Management API, each as one request that is
+//! sent once, and whose echo is compared with what was asked for.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use http::Method;
+use interlock_events::{CORRELATION_DISPLAY, CorrelationId};
+use interlock_rules::{CANCELED_MARK, ChangeRow, ChangeState};
+use serde_json::{Map, Value};
+
+use crate::budget::Lane;
+use crate::client::{Call, ServiceNow};
+use crate::error::{Fault, ServiceNowError, What};
+use crate::names::Named;
+use crate::query::{self, Address};
+use crate::row::{self, Row, TIME};
+
+/// A change to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewChange {
+    /// What it is found by.
+    pub correlation_id: CorrelationId,
+    /// One line; the instance keeps 160 characters.
+    pub short_description: String,
+    /// For people.
+    pub description: String,
+    /// Group that assesses it, by name or sys_id.
+    pub assignment_group: Option<String>,
+    /// Configuration item, by name or sys_id.
+    pub cmdb_ci: Option<String>,
+    /// Planned start.
+    pub start: Option<DateTime<Utc>>,
+    /// Planned end.
+    pub end: Option<DateTime<Utc>>,
+    /// Further fields as they are stored. They do not override those above; `state`, `sys_id` and
+    /// correlation fields are left out.
+    pub fields: BTreeMap<String, String>,
+}
+
+/// A change that was created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Created {
+    /// The record, by the instance's own answer; its approvals are not in it.
+    pub row: ChangeRow,
+    /// Fields that the instance did not take as they were sent.
+    pub ignored: Vec<String>,
+}
+
+/// Never taken from a policy: a change starts in New and is ours by its correlation.
+const OURS_ALONE: [&str; 4] = ["state", "sys_id", "correlation_id", "correlation_display"];
+/// An entry of these is not in the record's own fields.
+const JOURNALS: [&str; 2] = ["work_notes", "comments"];
+
+impl ServiceNow {
+    /// Creates a normal change in New. Sent once, never again: after [`crate::Class::UnknownOutcome`] look
+    /// it up by its key.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn create_normal(&self, change: &NewChange) -> Result<Created, ServiceNowError> {
+        let sent = self.body_of(change).await?;
+        let call = Call {
+            what: What::Create,
+            lane: Lane::Gate,
+            method: Method::POST,
+            address: Address::new("/api/sn_chg_rest/change/normal"),
+            body: Some(Value::Object(sent.clone())),
+        };
+        let answer = self.call(call).await?;
+        let echo = Row::single(&answer.result);
+        let (row, ignored) = self.echoed(What::Create, echo, &sent)?;
+        if row.correlation_id != change.correlation_id.as_str()
+            || row.correlation_display != CORRELATION_DISPLAY
+        {
+            let text = format!(
+                "{} was created without our correlation id and cannot be found again: let the integration user \
+                 write correlation_id and correlation_display, and cancel that change by hand",
+                row.number
+            );
+            return Err(self.error(What::Create, Fault::NotTaken(text)));
+        }
+        Ok(Created { row, ignored })
+    }
+
+    /// Moves a change to `state`, with further fields (`work_notes`, `work_start`) in the same write.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`]; a refusal says which condition is missing, where the instance tells.
+    pub async fn move_to(
+        &self,
+        sys_id: &str,
+        state: ChangeState,
+        fields: &BTreeMap<String, String>,
+    ) -> Result<ChangeRow, ServiceNowError> {
+        // Until it is approved a pipeline waits for it.
+        let lane = if state < ChangeState::Implement { Lane::Gate } else { Lane::Close };
+        self.step(What::Move, lane, sys_id, state, fields).await
+    }
+
+    /// Closes a change in Review: state, code and notes in one write.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn close(
+        &self,
+        sys_id: &str,
+        close_code: &str,
+        close_notes: &str,
+    ) -> Result<ChangeRow, ServiceNowError> {
+        let fields = fields([("close_code", close_code), ("close_notes", close_notes)]);
+        self.step(What::Close, Lane::Close, sys_id, ChangeState::Closed, &fields).await
+    }
+
+    /// Cancels a change; the note stands in work notes and, with [`CANCELED_MARK`], in close notes.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn cancel(&self, sys_id: &str, note: &str) -> Result<ChangeRow, ServiceNowError> {
+        let marked =
+            if note.contains(CANCELED_MARK) { note.to_owned() } else { format!("{note}\n{CANCELED_MARK}") };
+        let fields = fields([("work_notes", note), ("close_notes", &marked)]);
+        self.step(What::Cancel, Lane::Close, sys_id, ChangeState::Canceled, &fields).await
+    }
+
+    async fn step(
+        &self,
+        what: What,
+        lane: Lane,
+        sys_id: &str,
+        state: ChangeState,
+        fields: &BTreeMap<String, String>,
+    ) -> Result<ChangeRow, ServiceNowError> {
+        let mut sent: Map<String, Value> =
+            fields.iter().map(|(field, text)| (field.clone(), Value::from(text.as_str()))).collect();
+        let number = self.shared.settings.state_map.number(state);
+        sent.insert("state".into(), number.to_string().into());
+        let outcome = match self.update(what, lane, sys_id, &sent).await {
+            Ok(row) if reached(row.state, state) => return Ok(row),
+            Ok(row) => {
+                let text = format!("{} did not go to {state:?} but is in {:?}", row.number, row.state);
+                self.error(what, Fault::NotTaken(text))
+            }
+            Err(error) => error,
+        };
+        Err(self.explained(outcome, sys_id, state).await)
+    }
+
+    /// Updates a change; the row is the instance's own answer, without approvals.
+    pub(crate) async fn update(
+        &self,
+        what: What,
+        lane: Lane,
+        sys_id: &str,
+        sent: &Map<String, Value>,
+    ) -> Result<ChangeRow, ServiceNowError> {
+        let sys_id = query::sys_id(sys_id).map_err(|fault| self.error(what, fault))?;
+        let call = Call {
+            what,
+            lane,
+            method: Method::PATCH,
+            address: Address::new(&format!("/api/sn_chg_rest/change/{sys_id}")),
+            body: Some(Value::Object(sent.clone())),
+        };
+        let answer = self.call(call).await?;
+        let (row, ignored) = self.echoed(what, Row::single(&answer.result), sent)?;
+        if !ignored.is_empty() {
+            tracing::warn!(change.number = row.number, fields = ?ignored, "the instance did not take all fields");
+        }
+        Ok(row)
+    }
+
+    /// The row that an instance answers to a write, and which fields it did not take as sent.
+    fn echoed(
+        &self,
+        what: What,
+        echo: Option<Row<'_>>,
+        sent: &Map<String, Value>,
+    ) -> Result<(ChangeRow, Vec<String>), ServiceNowError> {
+        let unknown = |text: String| self.error(what, Fault::Unknown(text));
+        let echo = echo.ok_or_else(|| unknown("the answer holds no record".into()))?;
+        let row = row::change(&echo, &self.shared.settings.state_map)
+            .map_err(|fault| unknown(format!("the answer cannot be read: {fault}")))?;
+        Ok((row, not_taken(&echo, sent)))
+    }
+
+    async fn body_of(&self, change: &NewChange) -> Result<Map<String, Value>, ServiceNowError> {
+        let mut body = Map::new();
+        for (field, text) in &change.fields {
+            if !OURS_ALONE.contains(&field.as_str()) {
+                body.insert(field.clone(), text.as_str().into());
+            }
+        }
+        for (field, named, name) in [
+            ("assignment_group", Named::Group, &change.assignment_group),
+            ("cmdb_ci", Named::ConfigurationItem, &change.cmdb_ci),
+        ] {
+            if let Some(name) = name {
+                body.insert(field.into(), self.resolve(named, name).await?.into());
+            }
+        }
+        for (field, time) in [("start_date", change.start), ("end_date", change.end)] {
+            if let Some(time) = time {
+                body.insert(field.into(), time.format(TIME).to_string().into());
+            }
+        }
+        for (field, text) in [
+            ("short_description", change.short_description.as_str()),
+            ("description", &change.description),
+            ("correlation_id", change.correlation_id.as_str()),
+            ("correlation_display", CORRELATION_DISPLAY),
+        ] {
+            body.insert(field.into(), text.into());
+        }
+        Ok(body)
+    }
+}
+
+/// Approvals move a change on by themselves, and so does the end of its tasks: the answer may show a later state.
+fn reached(now: Option<ChangeState>, asked: ChangeState) -> bool {
+    use ChangeState::{Assess, Authorize, Implement, Review, Scheduled};
+    now == Some(asked)
+        || matches!(
+            (asked, now),
+            (Assess, Some(Authorize | Scheduled)) | (Authorize, Some(Scheduled)) | (Implement, Some(Review))
+        )
+}
+
+/// Unknown fields, fields without write right and computed ones are left out without a word, and
+/// long text is cut; what the instance lists itself is not always right, so values are compared too.
+fn not_taken(echo: &Row<'_>, sent: &Map<String, Value>) -> Vec<String> {
+    let listed = echo.ignored();
+    let differs = |field: &str, sent: &Value| match echo.text(field) {
+        Some(kept) => Some(normal(&kept)) != sent.as_str().map(normal),
+        None => true,
+    };
+    let not_taken = sent.iter().filter(|(field, value)| {
+        let is_journal = JOURNALS.contains(&field.as_str());
+        let is_listed = is_journal && listed.contains(field);
+        *field != "state" && (is_listed || (!is_journal && differs(field, value)))
+    });
+    not_taken.map(|(field, _)| field.clone()).collect()
+}
+
+/// Line ends come back as CR LF, and blanks at the ends are cut.
+fn normal(text: &str) -> String {
+    text.replace("\r\n", "\n").trim().to_owned()
+}
+
+fn fields<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(field, text)| (field.to_owned(), text.to_owned())).collect()
+}
