@@ -1,1 +1,366 @@
-//! ServiceNow simulator.
+//! ServiceNow simulator: Table API, Change Management API, state model, approvals, authentication,
+//! outbound webhooks and faults.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::Router;
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::SimClock;
+use crate::journal::Journal;
+use crate::outbox::Outbox;
+use crate::request_log::RequestLog;
+
+mod api;
+mod approvals;
+mod auth;
+mod change_api;
+mod changes;
+mod control;
+mod dictionary;
+mod faults;
+mod input;
+mod options;
+mod query;
+mod record;
+pub mod seed;
+mod select;
+mod shapes;
+mod states;
+mod table_api;
+mod webhook;
+mod wire;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use control::ControlError;
+pub use faults::{Effect, Fault, FaultMatch};
+pub use options::{Account, InitialStatePolicy, Knobs, OauthClient, Options, ResultShape, ValueTypes};
+pub use webhook::{Encoding, WebhookTarget};
+
+use api::Actor;
+use faults::Faults;
+use record::Record;
+use webhook::Webhooks;
+use world::{Later, World};
+
+/// A simulated instance. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct ServiceNow {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    outbox: Outbox,
+    requests: RequestLog,
+    journal: Journal,
+    faults: Faults,
+    world: Mutex<World>,
+    scheduled: watch::Sender<u64>,
+}
+
+impl ServiceNow {
+    /// A fresh instance with its seed data.
+    pub fn new(options: Options) -> Self {
+        let (outbox, journal) = (Outbox::default(), Journal::default());
+        let world = fresh_world(&options, &outbox, &journal);
+        Self {
+            inner: Arc::new(Inner {
+                options,
+                outbox,
+                requests: RequestLog::default(),
+                journal,
+                faults: Faults::default(),
+                world: Mutex::new(world),
+                scheduled: watch::Sender::new(0),
+            }),
+        }
+    }
+
+    /// The API and the control plane.
+    pub fn router(&self) -> Router {
+        let api = Router::new().fallback(wire::api).with_state(self.clone());
+        control::router(self).fallback_service(api)
+    }
+
+    /// Binds the router, delivers webhooks and lets late effects happen, until the handle is aborted.
+    pub async fn serve(&self, addr: SocketAddr) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+        crate::serve::serve_with(self.router(), addr, self.background()).await
+    }
+
+    /// Delivers webhooks and settles late effects for as long as the future lives.
+    pub fn background(&self) -> impl Future<Output = ()> + Send + 'static {
+        let deliver = self.outbox().clone().deliver_until_dropped(self.clock().clone());
+        let tick = self.clone().tick();
+        async move {
+            tokio::join!(deliver, tick);
+        }
+    }
+
+    async fn tick(self) {
+        let mut scheduled = self.inner.scheduled.subscribe();
+        let mut clock_set = self.clock().watch();
+        loop {
+            self.settle_due(self.clock().now());
+            let next = self.next_due();
+            tokio::select! {
+                _ = scheduled.changed() => {}
+                _ = clock_set.changed() => {}
+                () = self.until(next) => {}
+            }
+        }
+    }
+
+    async fn until(&self, due: Option<DateTime<Utc>>) {
+        match due {
+            Some(due) if !self.clock().is_frozen() => {
+                let wait = (due - self.clock().now()).to_std().unwrap_or_default();
+                tokio::time::sleep(wait).await;
+            }
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// The instance's clock.
+    pub fn clock(&self) -> &SimClock {
+        &self.inner.options.clock
+    }
+
+    /// Webhooks that wait to be sent.
+    pub fn outbox(&self) -> &Outbox {
+        &self.inner.outbox
+    }
+
+    /// What was asked of the API.
+    pub fn requests(&self) -> &RequestLog {
+        &self.inner.requests
+    }
+
+    /// What came of it.
+    pub fn journal(&self) -> &Journal {
+        &self.inner.journal
+    }
+
+    /// Lets everything happen that is due by now: late commits, approvals that take their time.
+    pub fn settle_due(&self, now: DateTime<Utc>) {
+        let mut world = self.lock();
+        while let Some((at, effect)) = world.take_due(now) {
+            world.now = at;
+            settle(&mut world, effect);
+        }
+    }
+
+    /// When the next late effect is due.
+    pub fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.lock().next_due()
+    }
+
+    /// Every change, all fields as stored.
+    pub fn changes(&self) -> Vec<Value> {
+        let world = self.lock();
+        world.rows("change_request").map(|(_, row)| plain(row)).collect()
+    }
+
+    /// A change by number or sys_id, all fields as stored.
+    pub fn change(&self, name: &str) -> Option<Value> {
+        self.lock().change_named(name).map(plain)
+    }
+
+    /// Every record of a table, all fields as stored.
+    pub fn records(&self, table: &str) -> Vec<Value> {
+        self.lock().rows(table).map(|(_, row)| plain(row)).collect()
+    }
+
+    /// Answers yes as a user, or as whoever is asked. One level only.
+    pub fn approve(&self, change: &str, user: Option<&str>) -> Result<(), ControlError> {
+        self.with_world(|world| answer(world, change, user, "approved", ""))
+    }
+
+    /// Answers yes on every level that is asked.
+    pub fn approve_all(&self, change: &str) -> Result<(), ControlError> {
+        self.with_world(|world| {
+            answer(world, change, None, "approved", "")?;
+            while let Some(row) = world.change_named(change) {
+                let sys_id = row.get("sys_id").to_owned();
+                if approvals::open_rows(world, &sys_id).is_empty() {
+                    break;
+                }
+                answer(world, change, None, "approved", "")?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Answers no as a user, or as whoever is asked.
+    pub fn reject(&self, change: &str, user: Option<&str>, comments: &str) -> Result<(), ControlError> {
+        self.with_world(|world| answer(world, change, user, "rejected", comments))
+    }
+
+    /// Takes a given approval back: the change waits on its first level again.
+    pub fn revoke(&self, change: &str) -> Result<(), ControlError> {
+        self.with_world(|world| {
+            let sys_id = sys_id_of(world, change)?;
+            approvals::revoke(world, &sys_id);
+            Ok(())
+        })
+    }
+
+    /// Writes fields of a change as a person with every right, past the state model.
+    pub fn set(&self, change: &str, fields: &[(&str, &str)]) -> Result<(), ControlError> {
+        self.with_world(|world| {
+            let sys_id = sys_id_of(world, change)?;
+            let before = world.row("change_request", &sys_id).cloned().unwrap_or_default();
+            world.save("change_request", &sys_id, Record::of(fields), "person");
+            if let Some((_, to)) = fields.iter().find(|(field, _)| *field == "state") {
+                changes::note_move(world, &sys_id, before.get("state"), to);
+            }
+            Ok(())
+        })
+    }
+
+    /// Adds a record to any table, as it is.
+    pub fn insert(&self, table: &str, fields: &[(&str, &str)]) -> Result<String, ControlError> {
+        if !dictionary::has_table(table) {
+            return Err(ControlError::Refused(format!("no table {table}")));
+        }
+        self.with_world(|world| {
+            let added = world.add(table, Record::of(fields), "admin");
+            added.map_err(|error| ControlError::Refused(error.message))
+        })
+    }
+
+    /// Adds a fault.
+    pub fn fault(&self, fault: Fault) -> Result<(), ControlError> {
+        self.inner.faults.add(fault)
+    }
+
+    /// The faults that are still to hit something.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.inner.faults.all()
+    }
+
+    /// Ends all faults.
+    pub fn clear_faults(&self) {
+        self.inner.faults.clear();
+    }
+
+    /// The knobs as they are.
+    pub fn knobs(&self) -> Knobs {
+        self.lock().knobs.clone()
+    }
+
+    /// Sets all knobs.
+    pub fn set_knobs(&self, knobs: Knobs) {
+        self.lock().knobs = knobs;
+    }
+
+    /// Sends webhooks there from now on, or nowhere.
+    pub fn set_webhook(&self, target: Option<WebhookTarget>) {
+        self.lock().webhooks.target = target;
+    }
+
+    /// Makes every access token invalid.
+    pub fn revoke_tokens(&self) {
+        self.lock().tokens.revoke();
+    }
+
+    /// Back to the seed data and the options; logs, journal, faults and waiting webhooks are gone.
+    pub fn reset(&self) {
+        let inner = &self.inner;
+        inner.outbox.clear();
+        inner.journal.clear();
+        inner.requests.clear();
+        inner.faults.clear();
+        *self.lock() = fresh_world(&inner.options, &inner.outbox, &inner.journal);
+    }
+
+    /// Works on the world at the clock's time, then wakes the ticker for what was scheduled.
+    fn with_world<T>(&self, work: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.lock();
+        world.now = self.clock().now();
+        let done = work(&mut world);
+        drop(world);
+        let scheduled = &self.inner.scheduled;
+        scheduled.send_modify(|count| *count = count.wrapping_add(1));
+        done
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, World> {
+        self.inner.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for ServiceNow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceNow").finish_non_exhaustive()
+    }
+}
+
+/// Seeding is no effect of anybody's: the journal starts empty and no webhook goes out.
+fn fresh_world(options: &Options, outbox: &Outbox, journal: &Journal) -> World {
+    let webhooks = Webhooks::new(options.webhook.clone(), outbox.clone());
+    let mut world =
+        World::new(options.clock.now(), &options.seed, options.knobs.clone(), webhooks, Journal::default());
+    seed::fill(&mut world, &options.accounts);
+    world.journal = journal.clone();
+    world
+}
+
+fn plain(row: &Record) -> Value {
+    row.iter().map(|(field, value)| (field.to_owned(), json!(value))).collect()
+}
+
+fn sys_id_of(world: &World, change: &str) -> Result<String, ControlError> {
+    world
+        .change_named(change)
+        .map(|row| row.get("sys_id").to_owned())
+        .ok_or_else(|| ControlError::NoSuchChange(change.to_owned()))
+}
+
+fn settle(world: &mut World, effect: Later) {
+    match effect {
+        Later::Commit(request) => {
+            wire::dispatch(world, &request);
+        }
+        Later::AskApprovers { change, level } => approvals::create_rows(world, &change, level),
+        // Whoever was asked may have been answered for meanwhile.
+        Later::AutoApprove { change } => {
+            let _ = answer(world, &change, None, "approved", "");
+        }
+    }
+}
+
+/// Answers the approval that waits for this user, or the first that waits for anybody.
+fn answer(
+    world: &mut World,
+    change: &str,
+    user: Option<&str>,
+    state: &str,
+    comments: &str,
+) -> Result<(), ControlError> {
+    let sys_id = sys_id_of(world, change)?;
+    let user = user
+        .map(|name| {
+            let known = auth::user_named(world, name);
+            known.ok_or_else(|| ControlError::NoSuchUser(name.to_owned()))
+        })
+        .transpose()?;
+    let (row, approver) = approvals::open_rows(world, &sys_id)
+        .into_iter()
+        .find(|(_, approver)| user.as_ref().is_none_or(|user| user.sys_id == *approver))
+        .ok_or_else(|| ControlError::NobodyAsked(change.to_owned()))?;
+    let name = world.row("sys_user", &approver).map(|row| row.get("user_name").to_owned());
+    let actor =
+        user.unwrap_or(Actor { user_name: name.unwrap_or_default(), sys_id: approver, roles: Vec::new() });
+    let verdict = Record::of(&[("state", state), ("comments", comments)]);
+    approvals::answer(world, &row, verdict, &actor).map_err(|error| ControlError::Refused(error.message))
+}

@@ -1,0 +1,223 @@
+//! Creating and moving changes: defaults, the state model, and what the platform does on each move.
+
+use super::api::{Actor, ApiError};
+use super::approvals;
+use super::input::Input;
+use super::options::InitialStatePolicy;
+use super::record::Record;
+use super::states::{self, ASSESS, AUTHORIZE, CANCELED, IMPLEMENT, NEW, REVIEW, SCHEDULED};
+use super::world::{World, wire_time};
+
+/// Fields that only the platform sets: a caller's value is left out without a word.
+const COMPUTED: [&str; 4] = ["number", "approval", "active", "task_effective_number"];
+
+/// Creates a change of a type, or of the type that the input names.
+pub(super) fn create(
+    world: &mut World,
+    mut input: Input,
+    change_type: Option<&str>,
+    actor: &Actor,
+) -> Result<String, ApiError> {
+    drop_computed(&mut input, actor);
+    let mut record = input.fields;
+    let state = initial_state(world.knobs.initial_state_policy, record.get("state"))?;
+    record.set("state", &state);
+    if let Some(change_type) = change_type {
+        record.set("type", change_type);
+    } else if record.get("chg_model") == "standard" {
+        record.set("type", "standard");
+    }
+    if let Some(sys_id) = input.sys_id.filter(|_| world.knobs.honour_chosen_sys_id) {
+        record.set("sys_id", &sys_id);
+    }
+    defaults(world, &mut record, actor);
+    let sys_id = world.add("change_request", record, &actor.user_name)?;
+    entered(world, &sys_id, NEW, &state);
+    Ok(sys_id)
+}
+
+/// Applies an update as the state model allows it.
+pub(super) fn update(
+    world: &mut World,
+    sys_id: &str,
+    mut input: Input,
+    actor: &Actor,
+) -> Result<Vec<String>, ApiError> {
+    drop_computed(&mut input, actor);
+    let before = world.row("change_request", sys_id).ok_or_else(ApiError::no_record)?.clone();
+    states::check(&before, &input.fields)?;
+    let (from, to) = (before.get("state"), after(&before, &input.fields, "state"));
+    refuse_late_notes(world, &before, &input.fields)?;
+    let mut changes = input.fields;
+    effects_of_move(world, from, &to, &before, actor, &mut changes);
+    let hold = after(&before, &changes, "on_hold");
+    world.save("change_request", sys_id, changes, &actor.user_name);
+    if before.get("on_hold") != hold {
+        approvals::hold(world, sys_id, hold == "true");
+    }
+    entered(world, sys_id, from, &to);
+    Ok(input.ignored)
+}
+
+fn after(before: &Record, changes: &Record, field: &str) -> String {
+    let from = if changes.has(field) { changes } else { before };
+    from.get(field).to_owned()
+}
+
+fn drop_computed(input: &mut Input, actor: &Actor) {
+    for field in COMPUTED {
+        if input.fields.has(field) && !actor.has_role("admin") {
+            input.fields.remove(field);
+            input.ignored.push(field.to_owned());
+        }
+    }
+}
+
+fn initial_state(policy: InitialStatePolicy, asked: &str) -> Result<String, ApiError> {
+    let new = asked.is_empty() || asked == NEW;
+    match policy {
+        _ if new => Ok(NEW.to_owned()),
+        InitialStatePolicy::ForceNew => Ok(NEW.to_owned()),
+        InitialStatePolicy::AllowOpen if [ASSESS, AUTHORIZE, SCHEDULED, IMPLEMENT].contains(&asked) => {
+            Ok(asked.to_owned())
+        }
+        _ => Err(ApiError::illegal_transition()),
+    }
+}
+
+fn refuse_late_notes(world: &World, before: &Record, input: &Record) -> Result<(), ApiError> {
+    let over = states::is_final(before.get("state"));
+    if over && world.knobs.closed_refuses_notes && !input.get("work_notes").is_empty() {
+        return Err(ApiError::aborted_by_rule(
+            "change_request",
+            "Closed changes take no notes",
+            "c1d4f00a2f6d4110b5f0d8b7f699b6cc",
+        ));
+    }
+    Ok(())
+}
+
+fn defaults(world: &mut World, record: &mut Record, actor: &Actor) {
+    let now = wire_time(world.now);
+    if record.get("number").is_empty()
+        && let Some(number) = world.next_number("change_request")
+    {
+        record.set("number", &number);
+    }
+    let number = record.get("number").to_owned();
+    for (field, value) in [
+        ("type", "normal"),
+        ("approval", "not requested"),
+        ("phase", "requested"),
+        ("phase_state", "open"),
+        ("impact", "3"),
+        ("urgency", "3"),
+        ("priority", "4"),
+        ("scope", "3"),
+        ("risk", "3"),
+        ("escalation", "0"),
+        ("reassignment_count", "0"),
+        ("active", "true"),
+        ("knowledge", "false"),
+        ("is_bulk", "false"),
+        ("made_sla", "true"),
+        ("on_hold", "false"),
+        ("production_system", "false"),
+        ("cab_required", "false"),
+        ("outside_maintenance_schedule", "false"),
+        ("unauthorized", "false"),
+        ("conflict_status", "Not Run"),
+        ("upon_approval", "proceed"),
+        ("upon_reject", "cancel"),
+        ("contact_type", "phone"),
+        ("category", "Other"),
+        ("opened_at", &now),
+        ("opened_by", &actor.sys_id),
+        ("requested_by", &actor.sys_id),
+        ("task_effective_number", &number),
+    ] {
+        record.set_default(field, value);
+    }
+}
+
+/// What the platform fills in on a move, in the same save.
+fn effects_of_move(
+    world: &World,
+    from: &str,
+    to: &str,
+    before: &Record,
+    actor: &Actor,
+    changes: &mut Record,
+) {
+    if from == to {
+        return;
+    }
+    let now = wire_time(world.now);
+    if to == IMPLEMENT && before.get("work_start").is_empty() {
+        changes.set_default("work_start", &now);
+    }
+    if to == REVIEW && before.get("work_end").is_empty() {
+        changes.set_default("work_end", &now);
+    }
+    if states::is_final(to) {
+        changes.set("active", "false");
+        changes.set("closed_at", &now);
+        changes.set("closed_by", &actor.sys_id);
+    }
+    if to == CANCELED {
+        changes.set("on_hold", "false");
+        changes.set("on_hold_reason", "");
+    }
+    if to == NEW {
+        changes.set("approval", "not requested");
+    }
+}
+
+/// What follows once a change is in its new state.
+fn entered(world: &mut World, sys_id: &str, from: &str, to: &str) {
+    if from == to {
+        return;
+    }
+    note_move(world, sys_id, from, to);
+    match to {
+        ASSESS | AUTHORIZE => approvals::ask(world, sys_id),
+        NEW | CANCELED => approvals::close_open_rows(world, sys_id, "cancelled"),
+        // A standard change is approved by its template.
+        SCHEDULED if from == NEW && is_standard(world, sys_id) => {
+            let approved = Record::of(&[("approval", "approved")]);
+            world.save("change_request", sys_id, approved, "system");
+        }
+        _ => {}
+    }
+}
+
+fn is_standard(world: &World, sys_id: &str) -> bool {
+    world.row("change_request", sys_id).is_some_and(|row| row.get("type") == "standard")
+}
+
+/// A move by the platform: by approvals, not by a person.
+pub(super) fn move_by_platform(world: &mut World, sys_id: &str, to: &str, approval: &str) {
+    let Some(before) = world.row("change_request", sys_id) else {
+        return;
+    };
+    let from = before.get("state").to_owned();
+    let changes = Record::of(&[("state", to), ("approval", approval)]);
+    world.save("change_request", sys_id, changes, "system");
+    note_move(world, sys_id, &from, to);
+}
+
+pub(super) fn note_move(world: &World, sys_id: &str, from: &str, to: &str) {
+    let Some(row) = world.row("change_request", sys_id).filter(|_| from != to) else {
+        return;
+    };
+    let ids = [
+        ("sys_id", sys_id),
+        ("number", row.get("number")),
+        ("correlation_id", row.get("correlation_id")),
+        ("from", from),
+        ("to", to),
+        ("approval", row.get("approval")),
+    ];
+    let by = row.get("sys_updated_by");
+    world.journal.record(world.now, by, "change.moved", &ids);
+}

@@ -1,0 +1,214 @@
+//! How a simulated instance is set up, and the knobs where real instances differ.
+
+use serde::{Deserialize, Serialize};
+
+use super::webhook::WebhookTarget;
+use crate::clock::SimClock;
+
+/// Set-up of an instance.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The instance's time.
+    pub clock: SimClock,
+    /// Users that exist, with their passwords for basic authentication.
+    pub accounts: Vec<Account>,
+    /// OAuth registry entries for client credentials.
+    pub oauth_clients: Vec<OauthClient>,
+    /// Inbound API keys for the header `x-sn-apikey`, each with its user name.
+    pub api_keys: Vec<(String, String)>,
+    /// Where the instance differs from the documented behaviour.
+    pub knobs: Knobs,
+    /// Receiver of outbound webhooks.
+    pub webhook: Option<WebhookTarget>,
+    /// When set, `/__sim/*` demands it as a bearer token.
+    pub control_token: Option<String>,
+    /// Scheme and host in links; otherwise taken from the request's `Host`.
+    pub base_url: Option<String>,
+    /// Generated sys_ids and tokens derive from it, so that two runs are alike.
+    pub seed: String,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            clock: SimClock::real(),
+            accounts: default_accounts(),
+            oauth_clients: vec![OauthClient {
+                client_id: "interlock-client".to_owned(),
+                client_secret: "interlock-client-secret".to_owned(),
+                user_name: "interlock".to_owned(),
+            }],
+            api_keys: Vec::new(),
+            knobs: Knobs::default(),
+            webhook: None,
+            control_token: None,
+            base_url: None,
+            seed: "servicenow".to_owned(),
+        }
+    }
+}
+
+/// A user.
+#[derive(Clone)]
+pub struct Account {
+    /// Login name.
+    pub user_name: String,
+    /// Password for basic authentication.
+    pub password: String,
+    /// Full name.
+    pub name: String,
+    /// `sys_user.sys_id`; generated when empty.
+    pub sys_id: String,
+    /// Roles; `admin` holds all.
+    pub roles: Vec<String>,
+}
+
+impl Account {
+    /// An account with a generated sys_id.
+    pub fn new(user_name: &str, password: &str, name: &str, roles: &[&str]) -> Self {
+        Self {
+            user_name: user_name.to_owned(),
+            password: password.to_owned(),
+            name: name.to_owned(),
+            sys_id: String::new(),
+            roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        }
+    }
+
+    fn with_sys_id(mut self, sys_id: &str) -> Self {
+        self.sys_id = sys_id.to_owned();
+        self
+    }
+}
+
+impl std::fmt::Debug for Account {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Account({})", self.user_name)
+    }
+}
+
+fn default_accounts() -> Vec<Account> {
+    vec![
+        Account::new("admin", "admin", "System Administrator", &["admin"])
+            .with_sys_id("6816f79cc0a8016401c5a33be04be441"),
+        Account::new(
+            "interlock",
+            "interlock",
+            "Interlock Integration",
+            &["itil", "sn_change_write", "approval_admin"],
+        )
+        .with_sys_id("26fbff173b331300ad3cc9bb34efc4bd"),
+        Account::new("alice.approver", "alice", "Alice Approver", &["approver_user"]),
+        Account::new("bob.cab", "bob", "Bob Cab", &["approver_user"]),
+    ]
+}
+
+/// An OAuth client and the user it acts as.
+#[derive(Clone)]
+pub struct OauthClient {
+    /// Client id.
+    pub client_id: String,
+    /// Client secret.
+    pub client_secret: String,
+    /// The OAuth application user.
+    pub user_name: String,
+}
+
+impl std::fmt::Debug for OauthClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "OauthClient({})", self.client_id)
+    }
+}
+
+/// What an insert does with a state that the caller sends; field reports disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InitialStatePolicy {
+    /// The change lands in New, silently.
+    ForceNew,
+    /// New to Implement are taken; Review and Closed are refused.
+    AllowOpen,
+    /// Anything but New is refused.
+    #[serde(rename = "strict_403")]
+    Strict403,
+}
+
+/// Whether the Change API wraps a single record in an array; the documentation and the field disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResultShape {
+    /// `{"result": {..}}`.
+    Object,
+    /// `{"result": [{..}]}`.
+    Array,
+}
+
+/// Type of `value` in the Change API; the samples disagree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ValueTypes {
+    /// `-5` and `true`.
+    Number,
+    /// `-5.0` and `true`.
+    Float,
+    /// `"-5"` and `"true"`.
+    String,
+}
+
+/// Where instances differ. The defaults are the documented behaviour, with what the field reports where that is silent.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Knobs {
+    /// A query operator that is not simulated is refused with 501 instead of ignored.
+    pub strict_queries: bool,
+    /// Property `glide.invalid_query.returns_no_rows`: an unknown field matches nothing instead of everything.
+    pub invalid_query_returns_no_rows: bool,
+    /// `/api/now/v1` answers 404 when a list is empty.
+    pub empty_list_v1_404: bool,
+    /// What an insert does with a state that the caller sends.
+    pub initial_state_policy: InitialStatePolicy,
+    /// Shape of a single record in the Change API.
+    pub chg_result_shape: ResultShape,
+    /// Type of `value` in the Change API.
+    pub chg_value_types: ValueTypes,
+    /// Status of a business-rule abort in the Change API.
+    pub chg_abort_status: u16,
+    /// A caller-chosen sys_id on insert is kept.
+    pub honour_chosen_sys_id: bool,
+    /// Levels of approval of a normal change: 0, 1 (assignment group) or 2 (and CAB).
+    pub approval_levels: u8,
+    /// Approver rows appear so long after the state that asks for them.
+    pub approval_delay_ms: u64,
+    /// When set, whoever is asked approves so long after being asked.
+    pub auto_approve_ms: Option<u64>,
+    /// A rejection leaves `approval` at `not requested` instead of `rejected`.
+    pub reject_resets_approval: bool,
+    /// Lifetime of an access token in seconds.
+    pub token_lifetime_s: i64,
+    /// Basic authentication is refused although the password is right.
+    pub basic_gate_401: bool,
+    /// A change that is closed or cancelled takes no notes.
+    pub closed_refuses_notes: bool,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            strict_queries: true,
+            invalid_query_returns_no_rows: false,
+            empty_list_v1_404: false,
+            initial_state_policy: InitialStatePolicy::ForceNew,
+            chg_result_shape: ResultShape::Object,
+            chg_value_types: ValueTypes::Number,
+            chg_abort_status: 403,
+            honour_chosen_sys_id: true,
+            approval_levels: 2,
+            approval_delay_ms: 0,
+            auto_approve_ms: None,
+            reject_resets_approval: false,
+            token_lifetime_s: 1800,
+            basic_gate_401: false,
+            closed_refuses_notes: false,
+        }
+    }
+}

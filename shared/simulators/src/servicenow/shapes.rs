@@ -1,0 +1,186 @@
+//! How a record looks on the wire: the three display modes of the Table API and the pairs of the
+//! Change Management API.
+
+use serde_json::{Map, Value, json};
+
+use super::dictionary::{self, Kind};
+use super::options::ValueTypes;
+use super::record::Record;
+use super::world::World;
+
+/// `sysparm_display_value`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Display {
+    Value,
+    Label,
+    Both,
+}
+
+impl Display {
+    /// Some clients send `False`, so the case does not count.
+    pub(super) fn of(parameter: Option<&str>) -> Self {
+        match parameter.map(str::to_ascii_lowercase).as_deref() {
+            Some("true") => Self::Label,
+            Some("all") => Self::Both,
+            _ => Self::Value,
+        }
+    }
+}
+
+/// What to show of each record, and how.
+#[derive(Debug, Clone)]
+pub(super) struct View {
+    pub(super) fields: Option<Vec<String>>,
+    pub(super) display: Display,
+    pub(super) exclude_links: bool,
+    pub(super) base_url: String,
+}
+
+/// A field at the end of a dot-walk.
+pub(super) struct Found {
+    pub(super) kind: Kind,
+    pub(super) value: String,
+    pub(super) display: String,
+}
+
+/// Follows a field name with dots through references. `None` when there is no such field.
+pub(super) fn walk(world: &World, table: &str, row: &Record, path: &str) -> Option<Found> {
+    let (field, rest) = match path.split_once('.') {
+        Some((field, rest)) => (field, Some(rest)),
+        None => (path, None),
+    };
+    let kind = dictionary::kind(table, field)?;
+    let value = row.get(field);
+    match (rest, kind) {
+        (None, _) => {
+            Some(Found { kind, value: value.to_owned(), display: display(world, table, row, field, kind) })
+        }
+        (Some(rest), Kind::Reference(target)) => {
+            let empty = Record::default();
+            let next = world.row(target, value).unwrap_or(&empty);
+            walk(world, target, next, rest)
+        }
+        (Some(_), _) => None,
+    }
+}
+
+fn display(world: &World, table: &str, row: &Record, field: &str, kind: Kind) -> String {
+    let value = row.get(field);
+    match kind {
+        Kind::Choice(choices) => dictionary::label(choices, value).to_owned(),
+        Kind::Reference(target) => match world.row(target, value) {
+            Some(other) => name_of(other).to_owned(),
+            None => value.to_owned(),
+        },
+        Kind::Journal => history(world, table, row.get("sys_id"), field),
+        _ => value.to_owned(),
+    }
+}
+
+/// The display value of a record.
+pub(super) fn name_of(row: &Record) -> &str {
+    ["number", "name", "user_name", "sys_id"]
+        .into_iter()
+        .map(|field| row.get(field))
+        .find(|name| !name.is_empty())
+        .unwrap_or_default()
+}
+
+/// A journal field shows all its entries, newest first.
+fn history(world: &World, table: &str, sys_id: &str, field: &str) -> String {
+    let mut entries: Vec<_> = world
+        .rows("sys_journal_field")
+        .map(|(_, row)| row)
+        .filter(|row| row.get("element_id") == sys_id && row.get("name") == table)
+        .filter(|row| row.get("element") == field || field == "comments_and_work_notes")
+        .map(|row| {
+            let element = match row.get("element") {
+                "work_notes" => "Work notes",
+                _ => "Additional comments",
+            };
+            let (at, by) = (row.get("sys_created_on"), row.get("sys_created_by"));
+            format!("{at} - {by} ({element})\n{}\n\n", row.get("value"))
+        })
+        .collect();
+    entries.reverse();
+    entries.concat()
+}
+
+/// A record as the Table API shows it.
+pub(super) fn render(world: &World, table: &str, row: &Record, view: &View) -> Value {
+    let shown: Vec<String> = match &view.fields {
+        Some(fields) => fields.clone(),
+        None => all_fields(table, row),
+    };
+    let mut out = Map::new();
+    for field in shown {
+        // Names that do not exist are left out silently.
+        if let Some(found) = walk(world, table, row, &field) {
+            out.insert(field, one(&found, view));
+        }
+    }
+    Value::Object(out)
+}
+
+fn all_fields(table: &str, row: &Record) -> Vec<String> {
+    let mut fields: Vec<String> = dictionary::names(table).into_iter().map(str::to_owned).collect();
+    if dictionary::own_fields(table).is_none() {
+        fields.extend(row.iter().map(|(field, _)| field.to_owned()));
+    }
+    fields
+}
+
+fn one(found: &Found, view: &View) -> Value {
+    let (value, display) = (&found.value, &found.display);
+    let link = match found.kind {
+        Kind::Reference(target) if !value.is_empty() && !view.exclude_links => {
+            Some(format!("{}/api/now/table/{target}/{value}", view.base_url))
+        }
+        _ => None,
+    };
+    match (view.display, link) {
+        (Display::Value, None) => json!(value),
+        (Display::Value, Some(link)) => json!({ "link": link, "value": value }),
+        (Display::Label, None) => json!(display),
+        (Display::Label, Some(link)) => json!({ "display_value": display, "link": link }),
+        (Display::Both, None) => json!({ "display_value": display, "value": value }),
+        (Display::Both, Some(link)) => {
+            json!({ "display_value": display, "value": value, "link": link })
+        }
+    }
+}
+
+/// A record as the Change Management API shows it.
+pub(super) fn render_change(world: &World, row: &Record, types: ValueTypes) -> Map<String, Value> {
+    let table = "change_request";
+    let mut out = Map::new();
+    for field in dictionary::names(table) {
+        let Some(found) = walk(world, table, row, field) else {
+            continue;
+        };
+        let mut pair = json!({
+            "display_value": found.display,
+            "value": typed(found.kind, &found.value, types),
+        });
+        if found.kind == Kind::DateTime {
+            pair["display_value_internal"] = json!(found.value);
+        }
+        out.insert(field.to_owned(), pair);
+    }
+    out
+}
+
+fn typed(kind: Kind, value: &str, types: ValueTypes) -> Value {
+    if types == ValueTypes::String {
+        return json!(value);
+    }
+    match kind {
+        Kind::Boolean => value.parse::<bool>().map_or(json!(value), Value::from),
+        Kind::Integer | Kind::Choice(_) => match value.parse::<i32>() {
+            Ok(number) if types == ValueTypes::Float => json!(f64::from(number)),
+            Ok(number) => json!(number),
+            Err(_) => json!(value),
+        },
+        _ => json!(value),
+    }
+}

@@ -1,0 +1,137 @@
+use super::*;
+
+async fn row_of(sim: &ServiceNow, change: &str) -> String {
+    let uri = format!(
+        "/api/now/table/sysapproval_approver?sysparm_query=sysapproval={change}^state=requested&sysparm_fields=sys_id"
+    );
+    get(sim, &uri).await.result()[0]["sys_id"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn two_levels_of_approval_schedule_a_normal_change() {
+    let sim = instance();
+    let id = assessed(&sim).await;
+    assert_eq!(field(&sim, &id, "approval"), "requested");
+    sim.approve(&id, Some("alice.approver")).unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-3");
+    sim.approve(&id, Some("bob.cab")).unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-2");
+    assert_eq!(field(&sim, &id, "approval"), "approved");
+    assert_eq!(approver_states(&sim, &id), ["approved", "approved"]);
+}
+
+#[tokio::test]
+async fn one_level_or_none_can_be_chosen() {
+    let sim = with_knobs(|knobs| knobs.approval_levels = 1);
+    let id = assessed(&sim).await;
+    sim.approve(&id, None).unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-2");
+    let sim = with_knobs(|knobs| knobs.approval_levels = 0);
+    let id = assessed(&sim).await;
+    assert_eq!(field(&sim, &id, "state"), "-2");
+    assert_eq!(field(&sim, &id, "approval"), "approved");
+}
+
+#[tokio::test]
+async fn one_yes_makes_the_other_rows_needless() {
+    let sim = instance();
+    let carol = sim.insert("sys_user", &[("user_name", "carol"), ("name", "Carol")]).unwrap();
+    sim.insert("sys_user_grmember", &[("group", CHANGE_MANAGEMENT), ("user", &carol)]).unwrap();
+    let id = assessed(&sim).await;
+    sim.approve(&id, Some("alice.approver")).unwrap();
+    assert_eq!(approver_states(&sim, &id)[..2], ["approved", "not_required"]);
+}
+
+#[tokio::test]
+async fn approver_rows_appear_after_their_delay() {
+    let sim = with_knobs(|knobs| knobs.approval_delay_ms = 3000);
+    let id = assessed(&sim).await;
+    assert!(sim.approve(&id, None).is_err());
+    advance(&sim, 2999);
+    assert!(approver_states(&sim, &id).is_empty());
+    advance(&sim, 1);
+    assert_eq!(approver_states(&sim, &id), ["requested"]);
+}
+
+#[tokio::test]
+async fn whoever_is_asked_may_approve_by_itself() {
+    let sim = with_knobs(|knobs| knobs.auto_approve_ms = Some(500));
+    let id = assessed(&sim).await;
+    advance(&sim, 1000);
+    assert_eq!(field(&sim, &id, "state"), "-2");
+}
+
+#[tokio::test]
+async fn a_rejection_sends_the_change_back_to_new() {
+    let sim = instance();
+    let id = assessed(&sim).await;
+    sim.approve(&id, None).unwrap();
+    sim.reject(&id, Some("bob.cab"), "not today").unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-5");
+    assert_eq!(field(&sim, &id, "approval"), "rejected");
+    assert_eq!(approver_states(&sim, &id), ["approved", "rejected"]);
+}
+
+#[tokio::test]
+async fn a_rejection_may_reset_the_approval_field() {
+    let sim = with_knobs(|knobs| knobs.reject_resets_approval = true);
+    let id = assessed(&sim).await;
+    sim.reject(&id, None, "no").unwrap();
+    assert_eq!(field(&sim, &id, "approval"), "not requested");
+}
+
+#[tokio::test]
+async fn an_approver_answers_through_the_table_api() {
+    let sim = instance();
+    let id = assessed(&sim).await;
+    let uri = format!("/api/now/table/sysapproval_approver/{}", row_of(&sim, &id).await);
+    let stranger = call_as(&sim, "bob.cab", "PATCH", &uri, json!({ "state": "approved" })).await;
+    assert_eq!(stranger.status, 403);
+    assert!(stranger.detail().contains("ACL Exception Update Failed"));
+    let own = json!({ "state": "approved", "comments": "fine" });
+    assert_eq!(call_as(&sim, "alice.approver", "PATCH", &uri, own).await.status, 200);
+    assert_eq!(field(&sim, &id, "state"), "-3");
+}
+
+#[tokio::test]
+async fn an_approval_admin_answers_for_others() {
+    let sim = instance();
+    let id = assessed(&sim).await;
+    let uri = format!("/api/now/table/sysapproval_approver/{}", row_of(&sim, &id).await);
+    assert_eq!(call(&sim, "PATCH", &uri, json!({ "state": "approved" })).await.status, 200);
+    assert_eq!(field(&sim, &id, "state"), "-3");
+}
+
+#[tokio::test]
+async fn the_approver_can_be_read_through_the_row() {
+    let sim = instance();
+    let id = assessed(&sim).await;
+    let uri = format!(
+        "/api/now/table/sysapproval_approver?sysparm_query=sysapprovalIN{id}&sysparm_fields=approver.user_name,sysapproval.number,document_id.value,source_table"
+    );
+    let expected = json!([{
+        "approver.user_name": "alice.approver",
+        "sysapproval.number": "CHG0030001",
+        "source_table": "change_request",
+    }]);
+    assert_eq!(get(&sim, &uri).await.result(), expected);
+}
+
+#[tokio::test]
+async fn a_revoked_approval_waits_on_the_first_level_again() {
+    let sim = instance();
+    let id = scheduled(&sim).await;
+    sim.revoke(&id).unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-4");
+    assert_eq!(field(&sim, &id, "approval"), "requested");
+    assert_eq!(approver_states(&sim, &id), ["cancelled", "cancelled", "requested"]);
+}
+
+#[tokio::test]
+async fn a_rejected_change_can_be_submitted_again() {
+    let sim = instance();
+    let id = assessed(&sim).await;
+    sim.reject(&id, None, "no").unwrap();
+    assert_eq!(patch(&sim, &id, json!({ "state": "-4" })).await.status, 200);
+    assert_eq!(approver_states(&sim, &id), ["rejected", "requested"]);
+}

@@ -1,0 +1,300 @@
+//! The instance's memory: tables, counters and what is still to happen. Every write ends in `add` or
+//! `save`, which keep the system fields, the journal and the webhooks true.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sha2::{Digest, Sha256};
+
+use super::api::{ApiError, ApiRequest};
+use super::auth::Tokens;
+use super::dictionary::{self, Kind};
+use super::options::{Account, Knobs};
+use super::record::{Record, Table};
+use super::webhook::Webhooks;
+use crate::journal::Journal;
+
+/// What happens later, on the simulator's own schedule.
+#[derive(Debug, Clone)]
+pub(super) enum Later {
+    /// A request whose transaction outlives its answer.
+    Commit(Box<ApiRequest>),
+    /// The approvals of this level appear.
+    AskApprovers { change: String, level: u8 },
+    /// Whoever is asked says yes.
+    AutoApprove { change: String },
+}
+
+/// How many effects may be scheduled; more are refused, loudly.
+const SCHEDULED_MAX: usize = 100_000;
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: DateTime<Utc>,
+    pub(super) knobs: Knobs,
+    pub(super) accounts: Vec<Account>,
+    pub(super) tokens: Tokens,
+    pub(super) webhooks: Webhooks,
+    pub(super) journal: Journal,
+    tables: BTreeMap<String, Table>,
+    schedule: Vec<(DateTime<Utc>, Later)>,
+    numbers: BTreeMap<&'static str, u64>,
+    seed: String,
+    made: u64,
+}
+
+impl World {
+    pub(super) fn new(
+        now: DateTime<Utc>,
+        seed: &str,
+        knobs: Knobs,
+        webhooks: Webhooks,
+        journal: Journal,
+    ) -> Self {
+        Self {
+            now,
+            knobs,
+            accounts: Vec::new(),
+            tokens: Tokens::default(),
+            webhooks,
+            journal,
+            tables: BTreeMap::new(),
+            schedule: Vec::new(),
+            numbers: BTreeMap::new(),
+            seed: seed.to_owned(),
+            made: 0,
+        }
+    }
+
+    /// The rows of a table; `task` is all that extend it.
+    pub(super) fn rows<'a>(&'a self, table: &'a str) -> Box<dyn Iterator<Item = (&'a str, &'a Record)> + 'a> {
+        let own = move |name: &'a str| {
+            let table = self.tables.get(name);
+            table.into_iter().flat_map(Table::iter).map(move |row| (name, row))
+        };
+        if table == "task" {
+            Box::new(dictionary::TASKS.iter().copied().flat_map(own))
+        } else {
+            Box::new(own(table))
+        }
+    }
+
+    /// A row by table and sys_id.
+    pub(super) fn row(&self, table: &str, sys_id: &str) -> Option<&Record> {
+        if table == "task" {
+            let mut tasks = dictionary::TASKS.iter();
+            return tasks.find_map(|name| self.tables.get(*name)?.get(sys_id));
+        }
+        self.tables.get(table)?.get(sys_id)
+    }
+
+    /// A change by its number or sys_id.
+    pub(super) fn change_named(&self, name: &str) -> Option<&Record> {
+        self.row("change_request", name)
+            .or_else(|| self.rows("change_request").map(|(_, row)| row).find(|row| row.get("number") == name))
+    }
+
+    /// A new 32-digit id; the same seed gives the same ids.
+    pub(super) fn new_id(&mut self) -> String {
+        self.made += 1;
+        let digest = Sha256::digest(format!("{}/{}", self.seed, self.made));
+        hex::encode(&digest[..16])
+    }
+
+    /// The next number of a table, such as `CHG0030001`.
+    pub(super) fn next_number(&mut self, table: &str) -> Option<String> {
+        let (prefix, first) = match table {
+            "change_request" => ("CHG", 30_001),
+            "incident" => ("INC", 10_001),
+            "problem" => ("PRB", 40_001),
+            "change_task" => ("CTASK", 10_001),
+            _ => return None,
+        };
+        let next = self.numbers.entry(prefix).or_insert(first);
+        let number = format!("{prefix}{next:07}");
+        *next += 1;
+        Some(number)
+    }
+
+    /// Adds a row with its system fields. A `sys_id` in the record is kept.
+    pub(super) fn add(&mut self, table: &str, mut record: Record, actor: &str) -> Result<String, ApiError> {
+        if record.get("sys_id").is_empty() {
+            let id = self.new_id();
+            record.set("sys_id", &id);
+        }
+        if record.get("number").is_empty()
+            && let Some(number) = self.next_number(table)
+        {
+            record.set("number", &number);
+        }
+        let now = wire_time(self.now);
+        for (field, value) in [
+            ("sys_created_on", now.as_str()),
+            ("sys_updated_on", now.as_str()),
+            ("sys_created_by", actor),
+            ("sys_updated_by", actor),
+            ("sys_mod_count", "0"),
+            ("sys_class_name", table),
+            ("sys_domain", "global"),
+            ("sys_domain_path", "/"),
+        ] {
+            record.set(field, value);
+        }
+        cut(table, &mut record);
+        let notes = take_notes(table, &mut record);
+        let sys_id = record.get("sys_id").to_owned();
+        let rows = self.tables.entry(table.to_owned()).or_default();
+        if !rows.insert(record.clone()) {
+            return Err(ApiError::duplicate_key(&sys_id));
+        }
+        self.note_effect(table, &record, actor, "record.created", record.iter());
+        self.keep_notes(table, &sys_id, notes, actor);
+        self.emit(table, &sys_id);
+        Ok(sys_id)
+    }
+
+    /// Changes a row; what is equal already counts as nothing. Tells whether anything changed.
+    pub(super) fn save(&mut self, table: &str, sys_id: &str, mut changes: Record, actor: &str) -> bool {
+        cut(table, &mut changes);
+        let notes = take_notes(table, &mut changes);
+        let now = wire_time(self.now);
+        let rows = self.tables.get_mut(table);
+        let Some(row) = rows.and_then(|rows| rows.get_mut(sys_id)) else {
+            return false;
+        };
+        let effective: Vec<_> = changes.iter().filter(|(field, value)| row.get(field) != *value).collect();
+        if effective.is_empty() && notes.is_empty() {
+            return false;
+        }
+        for (field, value) in &effective {
+            row.set(field, value);
+        }
+        let count: u64 = row.get("sys_mod_count").parse().unwrap_or(0);
+        row.set("sys_mod_count", &(count + 1).to_string());
+        row.set("sys_updated_on", &now);
+        row.set("sys_updated_by", actor);
+        let row = row.clone();
+        self.note_effect(table, &row, actor, "record.updated", effective.into_iter());
+        self.keep_notes(table, sys_id, notes, actor);
+        self.emit(table, sys_id);
+        true
+    }
+
+    /// Takes a row out.
+    pub(super) fn delete(&mut self, table: &str, sys_id: &str, actor: &str) -> Option<Record> {
+        let gone = self.tables.get_mut(table)?.remove(sys_id)?;
+        self.note_effect(table, &gone, actor, "record.deleted", std::iter::empty());
+        Some(gone)
+    }
+
+    /// Schedules an effect.
+    pub(super) fn later(&mut self, after_ms: u64, effect: Later) {
+        if self.schedule.len() >= SCHEDULED_MAX {
+            tracing::error!("schedule is full, an effect is lost");
+            return;
+        }
+        let after = i64::try_from(after_ms).map_or(chrono::Duration::MAX, chrono::Duration::milliseconds);
+        self.schedule.push((self.now + after, effect));
+    }
+
+    /// Takes the earliest effect that is due.
+    pub(super) fn take_due(&mut self, now: DateTime<Utc>) -> Option<(DateTime<Utc>, Later)> {
+        let due = self.schedule.iter().enumerate();
+        let (place, _) =
+            due.filter(|(_, (at, _))| *at <= now).min_by_key(|(place, (at, _))| (*at, *place))?;
+        Some(self.schedule.remove(place))
+    }
+
+    /// When the next effect is due.
+    pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
+        self.schedule.iter().map(|(at, _)| *at).min()
+    }
+
+    fn keep_notes(&mut self, table: &str, sys_id: &str, notes: Vec<(String, String)>, actor: &str) {
+        for (element, value) in notes {
+            let entry = Record::of(&[
+                ("name", table),
+                ("element", &element),
+                ("element_id", sys_id),
+                ("value", &value),
+            ]);
+            // A generated id is unique, so the row is always new.
+            let _ = self.add("sys_journal_field", entry, actor);
+        }
+    }
+
+    fn emit(&mut self, table: &str, sys_id: &str) {
+        let Some(row) = self.row(table, sys_id) else {
+            return;
+        };
+        let change = match table {
+            "change_request" => Some(row),
+            "sysapproval_approver" => self.row("change_request", row.get("sysapproval")),
+            _ => return,
+        };
+        let body = super::webhook::payload(table, row, change);
+        self.webhooks.emit(self.now, &body);
+    }
+
+    fn note_effect<'a>(
+        &self,
+        table: &str,
+        row: &Record,
+        actor: &str,
+        what: &str,
+        set: impl Iterator<Item = (&'a str, &'a str)>,
+    ) {
+        let mut ids =
+            vec![("table".to_owned(), table.to_owned()), ("sys_id".to_owned(), row.get("sys_id").to_owned())];
+        for known in ["number", "correlation_id", "sysapproval", "approver", "element_id"] {
+            if !row.get(known).is_empty() {
+                ids.push((known.to_owned(), row.get(known).to_owned()));
+            }
+        }
+        for (field, value) in set.filter(|(field, _)| !field.starts_with("sys_")) {
+            let short: String = value.chars().take(JOURNAL_VALUE_MAX).collect();
+            ids.push((format!("set.{field}"), short));
+        }
+        let ids: Vec<_> = ids.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        self.journal.record(self.now, actor, what, &ids);
+    }
+}
+
+const JOURNAL_VALUE_MAX: usize = 300;
+
+/// A date-time as the instance writes it.
+pub(super) fn wire_time(at: DateTime<Utc>) -> String {
+    at.format("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+/// Over-long text is cut without a word.
+fn cut(table: &str, record: &mut Record) {
+    let long: Vec<_> = record
+        .iter()
+        .filter_map(|(field, value)| match dictionary::kind(table, field) {
+            Some(Kind::Text(max)) => {
+                let (end, _) = value.char_indices().nth(max)?;
+                Some((field.to_owned(), value[..end].to_owned()))
+            }
+            _ => None,
+        })
+        .collect();
+    for (field, value) in long {
+        record.set(&field, &value);
+    }
+}
+
+/// Journal fields are not stored in the row: each write becomes an entry.
+fn take_notes(table: &str, record: &mut Record) -> Vec<(String, String)> {
+    let mut notes = Vec::new();
+    for field in ["work_notes", "comments"] {
+        let journal =
+            dictionary::TASKS.contains(&table) || dictionary::kind(table, field) == Some(Kind::Journal);
+        if let Some(text) = journal.then(|| record.remove(field)).flatten()
+            && !text.is_empty()
+        {
+            notes.push((field.to_owned(), text));
+        }
+    }
+    notes
+}
