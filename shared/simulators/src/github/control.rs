@@ -98,6 +98,7 @@ fn of_deployment(github: &GitHub, call: &Call, id: u64, what: &str) -> Result<Re
 fn of_run(github: &GitHub, call: &Call, id: u64, what: &str) -> Result<Reply, Refused> {
     match (&call.method, what) {
         (&Method::POST, "cancel") => github.cancel(id, call.json::<By>()?.name())?,
+        (&Method::POST, "rerun-failed") => return shown(201, &github.rerun_failed(id)?),
         (&Method::POST, "rerun") => return shown(201, &github.rerun(id)?),
         _ => return Err(Refused::not_found()),
     }

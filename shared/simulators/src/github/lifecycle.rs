@@ -119,6 +119,7 @@ impl World {
         }
         self.note(at, PLATFORM, "job.started", &self.deployments[&id], "");
         self.platform_status(id, "in_progress", at);
+        self.tell_job("in_progress", id, at);
         self.refresh_run(run, at);
     }
 
@@ -156,6 +157,7 @@ impl World {
         let due = at + millis(self.knobs.queue_delay_ms);
         self.deployment_mut(id)?.job = Job::Queued;
         self.platform_status(id, "queued", at);
+        self.tell_job("queued", id, at);
         if due > at {
             self.schedule.push(due, Later::StartJob(id));
         } else {
@@ -169,6 +171,7 @@ impl World {
         if let Some(state) = outcome.deployment_state() {
             self.platform_status(id, state, at);
         }
+        self.tell_job("completed", id, at);
         if outcome == Outcome::Success {
             self.retire_older(id, at);
         }

@@ -111,7 +111,12 @@ impl GitHub {
 
     /// All jobs of a completed run again: the next attempt, new deployments, the same run id.
     pub fn rerun(&self, run: u64) -> Result<Started, Refused> {
-        self.with(|world, now| world.rerun(run, now))
+        self.with(|world, now| world.rerun(run, false, now))
+    }
+
+    /// As `rerun`, but only the jobs that did not succeed.
+    pub fn rerun_failed(&self, run: u64) -> Result<Started, Refused> {
+        self.with(|world, now| world.rerun(run, true, now))
     }
 
     /// A person starts a waiting job past its protection rules.

@@ -95,6 +95,8 @@ pub struct Knobs {
     pub gate_limit_seconds: u64,
     /// Requests an hour and installation.
     pub rate_limit: u32,
+    /// Whether the App subscribes to `workflow_job` too.
+    pub workflow_jobs: bool,
     /// Whether the App is installed; without it every repository is 404.
     pub installed: bool,
     /// Every webhook leaves so much later.
@@ -118,6 +120,7 @@ impl Default for Knobs {
             token_ttl_seconds: 3_600,
             gate_limit_seconds: 30 * 24 * 3_600,
             rate_limit: 5_000,
+            workflow_jobs: false,
             installed: true,
             webhook_delay_ms: 0,
             webhook_reorder_ms: 0,

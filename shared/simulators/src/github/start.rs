@@ -27,14 +27,18 @@ impl World {
         self.started(run, deployments)
     }
 
-    /// All jobs of the last attempt again, as new deployments under the same run id.
-    pub fn rerun(&mut self, id: u64, at: DateTime<Utc>) -> Result<Started, Refused> {
+    /// The jobs of the last attempt again, or those that did not succeed, as new deployments under the same run id.
+    pub fn rerun(&mut self, id: u64, only_failed: bool, at: DateTime<Utc>) -> Result<Started, Refused> {
         let last = self.run(id)?;
         if last.status != "completed" {
             return Err(Refused::new(403, "This workflow is already running"));
         }
+        let repeats = |one: &&Deployment| !only_failed || one.job.conclusion() != Some("success");
         let wishes: Vec<StartDeployment> =
-            self.present(last).into_iter().map(|one| self.same_again(one)).collect();
+            self.present(last).into_iter().filter(repeats).map(|one| self.same_again(one)).collect();
+        if wishes.is_empty() {
+            return Err(Refused::new(403, "The workflow run has no failed jobs to retry"));
+        }
         let run = self.run_mut(id)?;
         run.attempt += 1;
         run.status = "waiting";
@@ -133,6 +137,7 @@ impl World {
 
     fn ask_gate(&mut self, id: u64, at: DateTime<Utc>) {
         self.platform_status(id, "waiting", at);
+        self.tell_job("waiting", id, at);
         self.tell_gate(id, at);
         self.note(at, PLATFORM, "gate.asked", &self.deployments[&id], "");
         let limit = i64::try_from(self.knobs.gate_limit_seconds).unwrap_or(i64::MAX / 1_000);

@@ -16,6 +16,15 @@ impl World {
         self.tell("workflow_run", body, Some(repository), &sender, at);
     }
 
+    /// `workflow_job`: waiting, queued, in_progress or completed; only for those who subscribe to it.
+    pub fn tell_job(&mut self, action: &str, id: u64, at: DateTime<Utc>) {
+        let Some(deployment) = self.deployments.get(&id).filter(|_| self.knobs.workflow_jobs) else { return };
+        let (job, of) = (self.job_json(deployment), self.deployment_json(deployment));
+        let body = json!({ "action": action, "workflow_job": job, "deployment": of });
+        let (repository, sender) = (deployment.repository, deployment.creator.clone());
+        self.tell("workflow_job", body, Some(repository), &sender, at);
+    }
+
     /// `deployment` created.
     pub fn tell_deployment(&mut self, id: u64, at: DateTime<Utc>) {
         let Some(deployment) = self.deployments.get(&id) else { return };

@@ -46,8 +46,8 @@ pub(super) fn route(
             world.cancel(id, &bot, now)?;
             Ok(Reply::json(202, &json!({})))
         }
-        (&Method::POST, ["rerun" | "rerun-failed-jobs"]) => {
-            world.rerun(id, now)?;
+        (&Method::POST, [which @ ("rerun" | "rerun-failed-jobs")]) => {
+            world.rerun(id, *which != "rerun", now)?;
             Ok(Reply::json(201, &json!({})))
         }
         _ => Err(Refused::not_found()),

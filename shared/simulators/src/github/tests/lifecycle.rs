@@ -263,3 +263,32 @@ async fn whoever_watches_is_woken_by_what_happens() {
     assert_eq!(lab.job(started.deployments[0]), "in_progress");
     assert!(!watch.has_changed().unwrap());
 }
+
+#[tokio::test]
+async fn only_the_jobs_that_failed_can_be_repeated() {
+    let lab = Lab::new().await;
+    let started = lab.github.start_deployment(&StartDeployment { matrix: Some(2), ..production() }).unwrap();
+    lab.approve(started.run_id).await;
+    lab.github.finish(started.deployments[0], Outcome::Success).unwrap();
+    lab.github.finish(started.deployments[1], Outcome::Failure).unwrap();
+    let path = format!("{REPO}/actions/runs/{}/rerun-failed-jobs", started.run_id);
+    assert_eq!(lab.post(&path, json!({})).await.status, 201);
+    let run = lab.github.run(started.run_id).unwrap();
+    assert_eq!((run.run_attempt, run.deployments.len()), (2, 3));
+    lab.approve(started.run_id).await;
+    lab.github.finish(run.deployments[2], Outcome::Success).unwrap();
+    assert_eq!(lab.github.rerun_failed(started.run_id).unwrap_err().status, 403);
+}
+
+#[tokio::test]
+async fn who_subscribes_to_jobs_hears_each_step() {
+    let lab = Lab::new().await;
+    lab.github.turn(|knobs| knobs.workflow_jobs = true);
+    let started = lab.github.start_deployment(&production()).unwrap();
+    lab.approve(started.run_id).await;
+    lab.github.finish(started.deployments[0], Outcome::Success).unwrap();
+    let told: Vec<String> =
+        outline(&lab.sent()).into_iter().filter(|one| one.starts_with("workflow_job")).collect();
+    let steps = ["waiting", "queued", "in_progress", "completed"].map(|step| format!("workflow_job {step}"));
+    assert_eq!(told, steps);
+}
