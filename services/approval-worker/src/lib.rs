@@ -1,1 +1,56 @@
-//! approval-worker
+//! The only one that answers a gate. It writes nothing in ServiceNow.
+#![doc = include_str!("../README.md")]
+
+mod answer;
+mod gate;
+mod look;
+mod poll;
+mod projection;
+mod subscribers;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use interlock_events::{ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentStarted};
+use interlock_platforms::Platform;
+use interlock_rules::Policies;
+use interlock_runtime::worker::{Context, Worker};
+use interlock_servicenow::ServiceNow;
+
+use subscribers::{FollowHint, FollowRecord, KeepGate};
+
+/// The name of its queues.
+pub const NAME: &str = "approval-worker";
+
+/// What it decides with.
+#[derive(Clone)]
+pub struct Desk {
+    /// Ports.
+    pub context: Context,
+    /// ServiceNow instances by connection.
+    pub service_now: BTreeMap<String, Arc<ServiceNow>>,
+    /// Platforms by connection.
+    pub platforms: BTreeMap<String, Arc<dyn Platform>>,
+    /// Policies.
+    pub policies: Policies,
+    /// How long an effect that we know nothing of may take to show.
+    pub settle: Duration,
+    /// How often pending changes are asked for in batches.
+    pub poll: Duration,
+}
+
+/// The worker: one reaction keeps each gate, the others look at it at once.
+#[must_use]
+pub fn worker(desk: Desk) -> Worker {
+    let poll = desk.poll;
+    let desk = Arc::new(desk);
+    Worker::new(NAME)
+        .subscribe(KeepGate { desk: desk.clone() })
+        .subscribe(FollowRecord { desk: desk.clone() })
+        .subscribe(FollowHint::<ChangeOpened>::new(desk.clone()))
+        .subscribe(FollowHint::<ChangeUpdated>::new(desk.clone()))
+        .subscribe(FollowHint::<DeploymentStarted>::new(desk.clone()))
+        .subscribe(FollowHint::<DeploymentFinished>::new(desk.clone()))
+        .every(poll, "poll-pending-changes", poll::PollPendingChanges { desk })
+}

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use interlock_events::Event;
 use tokio::task::JoinHandle;
 
 use super::Context;
@@ -13,8 +14,8 @@ use crate::signals::Shutdown;
 /// Something to do every so often. It logs its own faults; the next turn comes anyway.
 #[async_trait]
 pub trait Task: Send + Sync + 'static {
-    /// One turn. It is dropped after ten intervals.
-    async fn turn(&self);
+    /// One turn; what it returns is published. It is dropped after ten intervals.
+    async fn turn(&self) -> Vec<Event>;
 }
 
 #[derive(Clone)]
@@ -38,13 +39,24 @@ impl Timer {
             while tokio::time::timeout(context.clock.jittered(self.interval), shutdown.begun()).await.is_err()
             {
                 turn = turn.wrapping_add(1);
-                if self.is_ours(&context, turn).await
-                    && tokio::time::timeout(self.interval * 10, self.task.turn()).await.is_err()
-                {
-                    tracing::warn!(timer = self.name, "a turn took too long and was dropped");
+                if self.is_ours(&context, turn).await {
+                    self.take_turn(&context).await;
                 }
             }
         })
+    }
+
+    async fn take_turn(&self, context: &Context) {
+        match tokio::time::timeout(self.interval * 10, self.task.turn()).await {
+            Ok(events) if events.is_empty() => {}
+            Ok(events) => {
+                // What is not confirmed is found again: a turn only hastens what a watch does anyway.
+                if let Err(fault) = context.broker.publish(&events, false).await {
+                    tracing::warn!(timer = self.name, %fault, "what a turn found is not published");
+                }
+            }
+            Err(_) => tracing::warn!(timer = self.name, "a turn took too long and was dropped"),
+        }
     }
 
     /// The lease ends by itself before the next turn, so that any process may take that one.

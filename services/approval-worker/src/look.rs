@@ -1,0 +1,352 @@
+//! One look at a gate: read, decide, act. The watch looks by its tick, a hint at once.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use interlock_events::{ApprovalWithdrawn, Event, EventData, FaultRaised, KeyHash, event};
+use interlock_platforms::{Platform, PlatformError};
+use interlock_rules::{
+    OnWithdrawal, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release,
+    next_look, withdrawn,
+};
+use interlock_runtime::ports::store::Claim;
+use interlock_servicenow::{Lane, ServiceNow};
+use tokio::time::Instant;
+
+use crate::gate::{Gate, GateState, Phase};
+use crate::{Desk, NAME};
+
+/// Longest that a look waits for ServiceNow.
+const RECORD_READ_MAX: Duration = Duration::from_secs(15);
+/// The same when the deadline has come: rejecting does not wait for ServiceNow.
+const RECORD_READ_AT_DEADLINE_MAX: Duration = Duration::from_secs(4);
+/// Longest that a look waits for the platform.
+const RUN_READ_MAX: Duration = Duration::from_secs(15);
+/// A record read longer ago is read again after the run was.
+const STILL_FRESH: TimeDelta = TimeDelta::seconds(2);
+/// How often the run of a waiting gate is read for its own sake.
+const RUN_READ_INTERVAL: TimeDelta = TimeDelta::minutes(10);
+/// How often a released gate's record is read.
+const RELEASED_LOOK: Duration = Duration::from_secs(600);
+/// How long a gate is one process's, at most.
+const LEASE: Duration = Duration::from_secs(45);
+/// Outward writes leave within this time after the tick began.
+pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+/// What a look came to.
+pub(crate) struct Looked {
+    pub events: Vec<Event>,
+    pub next: Next,
+}
+
+/// When the next look is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    After(Duration),
+    Never,
+}
+
+impl Looked {
+    pub(crate) fn again(after: Duration) -> Self {
+        Self { events: Vec::new(), next: Next::After(after) }
+    }
+}
+
+impl Desk {
+    /// One look, alone: whoever else looks at this gate at the moment does it for us.
+    pub(crate) async fn look(&self, gate: Gate<'_>, state: &mut GateState, began: Instant) -> Option<Looked> {
+        let lease = format!("gate:{}", gate.key());
+        let token = self.context.clock.tag();
+        if let Ok(Claim::Held(_)) = self.context.store.claim(&lease, &token, LEASE).await {
+            return None;
+        }
+        self.take_over(&gate.key(), state).await;
+        let looked = self.look_at_phase(gate, state, began).await;
+        state.revision += 1;
+        match looked.next {
+            Next::After(_) => self.remember(gate.request, state).await,
+            Next::Never => self.forget(&gate.key(), state).await,
+        }
+        let _ = self.context.store.release(&lease, &token).await;
+        Some(looked)
+    }
+
+    /// Another look may have learned more since this copy was published.
+    async fn take_over(&self, key: &KeyHash, state: &mut GateState) {
+        if let Some(copy) = self.recall(key).await
+            && copy.state.revision > state.revision
+        {
+            *state = copy.state;
+        }
+    }
+
+    async fn look_at_phase(&self, gate: Gate<'_>, state: &mut GateState, began: Instant) -> Looked {
+        let Some(platform) = self.platforms.get(&gate.handle.connection).cloned() else {
+            let reason = format!(
+                "the connection `{}` is gone from the configuration: its gate cannot be answered",
+                gate.handle.connection
+            );
+            return self.fault(gate, state, reason, Duration::from_secs(120));
+        };
+        match &state.phase {
+            Phase::Waiting => self.look_at_waiting(gate, state, &*platform, began).await,
+            Phase::Answered(_) => self.look_after_answer(gate, state, &*platform, began).await,
+            Phase::Released { withdrawn_told } => {
+                let told = *withdrawn_told;
+                self.look_at_released(gate, state, &*platform, told, began).await
+            }
+        }
+    }
+
+    async fn look_at_waiting(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        began: Instant,
+    ) -> Looked {
+        if let Some(looked) = self.look_at_run_now_and_then(gate, state, platform, began).await {
+            return looked;
+        }
+        let reading = self.read_record(gate, state).await;
+        self.learn(gate, state, platform, &reading);
+        let now = self.context.clock.now();
+        let verdict = self.judge(gate, state, &reading, None, now);
+        if now >= state.deadline {
+            let reason = format!("no approval by the deadline {}: {}", state.deadline, reason_of(&verdict));
+            return self.reject(gate, state, platform, reason, true, began).await;
+        }
+        match verdict {
+            Verdict::Wait { reason, until } => {
+                state.reason = reason;
+                Looked::again(next_look(now, state.deadline, until))
+            }
+            Verdict::Reject { reason } => self.reject(gate, state, platform, reason, false, began).await,
+            Verdict::AskPlatform => self.permit(gate, state, platform, reading, began).await,
+            // Both need the run, which was not read for this verdict.
+            Verdict::Lost { .. } | Verdict::Release(_) => Looked::again(Duration::from_secs(1)),
+        }
+    }
+
+    /// The record permits: now the run, then the record again if that took long, then the answer.
+    async fn permit(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        mut reading: Result<Reading, String>,
+        began: Instant,
+    ) -> Looked {
+        let run = match self.read_run(gate, state, platform).await {
+            Ok(run) => run,
+            Err(error) => return self.platform_failed(gate, state, &error),
+        };
+        if run.phase != RunPhase::Waiting
+            || run.another_than(&gate.request.deployment.sha, state.attempt).is_some()
+        {
+            return self.conclude(gate, state, platform, &run, began).await;
+        }
+        let age =
+            self.context.clock.now() - reading.as_ref().map_or(DateTime::UNIX_EPOCH, |reading| reading.at);
+        if age > STILL_FRESH {
+            reading = self.read_record(gate, state).await;
+            self.learn(gate, state, platform, &reading);
+        }
+        let now = self.context.clock.now();
+        match self.judge(gate, state, &reading, Some(&run), now) {
+            Verdict::Release(permit) => self.release(gate, state, platform, permit, &run, began).await,
+            verdict => {
+                state.reason = reason_of(&verdict);
+                Looked::again(Duration::from_secs(1))
+            }
+        }
+    }
+
+    fn judge(
+        &self,
+        gate: Gate<'_>,
+        state: &GateState,
+        reading: &Result<Reading, String>,
+        run: Option<&RunReading>,
+        now: DateTime<Utc>,
+    ) -> Verdict {
+        may_release(ReleaseInputs {
+            key: &gate.key(),
+            correlation_id: gate.correlation_id().as_str(),
+            sha: &gate.request.deployment.sha,
+            attempt: state.attempt,
+            reading: reading.as_ref().map_err(String::as_str),
+            run,
+            highest: state.highest,
+            terms: &state.terms,
+            now,
+        })
+    }
+
+    /// Takes over what the record says, and moves the deadline by it.
+    fn learn(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        reading: &Result<Reading, String>,
+    ) {
+        let Ok(reading) = reading else { return };
+        let family = canonical(&reading.rows, &gate.key());
+        let row = family.map(|family| family.canonical);
+        if let Some(row) = row {
+            state.note_row(row);
+        }
+        state.deadline = deadline(gate.request.requested_at, &state.terms, platform.gate_limit(), row);
+    }
+
+    async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, String> {
+        let service_now = self.instance(state)?;
+        let due = self.context.clock.now() >= state.deadline;
+        let limit = if due { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
+        match tokio::time::timeout(limit, service_now.changes_of(&gate.key(), Lane::Gate)).await {
+            Ok(reading) => reading.map_err(|fault| fault.to_string()),
+            Err(_) => Err(format!("ServiceNow did not answer within {} s", limit.as_secs())),
+        }
+    }
+
+    fn instance(&self, state: &GateState) -> Result<&ServiceNow, String> {
+        let name = &state.terms.service_now;
+        let found = self.service_now.get(name);
+        found
+            .map(|service_now| &**service_now)
+            .ok_or_else(|| format!("the connection `{name}` is gone from the configuration"))
+    }
+
+    /// Reads the run, and binds the gate to its attempt while it certainly is the one that asked.
+    pub(crate) async fn read_run(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+    ) -> Result<RunReading, PlatformError> {
+        let read =
+            tokio::time::timeout(RUN_READ_MAX, platform.read(gate.handle, &gate.request.deployment)).await;
+        let slow = || {
+            PlatformError::Transient(format!(
+                "{} did not answer within {} s",
+                gate.handle.connection,
+                RUN_READ_MAX.as_secs()
+            ))
+        };
+        let run = read.map_err(|_| slow())??;
+        state.run_read = Some(self.context.clock.now());
+        if state.attempt.is_none() && !run.superseded && run.phase == RunPhase::Waiting {
+            state.attempt = run.attempt;
+        }
+        Ok(run)
+    }
+
+    /// At the first look, for the attempt, and then every ten minutes: a gate may be gone.
+    async fn look_at_run_now_and_then(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        began: Instant,
+    ) -> Option<Looked> {
+        let due = state.run_read.is_none_or(|read| self.context.clock.now() - read >= RUN_READ_INTERVAL)
+            || state.unexplained_since.is_some();
+        if !due {
+            return None;
+        }
+        // What cannot be read now is read before the answer.
+        let run = self.read_run(gate, state, platform).await.ok()?;
+        let here = run.phase == RunPhase::Waiting
+            && run.another_than(&gate.request.deployment.sha, state.attempt).is_none();
+        if here {
+            return None;
+        }
+        if run.phase == RunPhase::Queued {
+            return Some(Looked::again(Duration::from_secs(5)));
+        }
+        Some(self.conclude(gate, state, platform, &run, began).await)
+    }
+
+    async fn look_at_released(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        told: bool,
+        began: Instant,
+    ) -> Looked {
+        let mut looked = Looked::again(RELEASED_LOOK);
+        if let (false, Some(change), Ok(reading)) =
+            (told, state.change.clone(), self.read_record(gate, state).await)
+            && let Some(reason) = withdrawn(&reading, &gate.key(), &change.sys_id)
+        {
+            let run_canceled = state.terms.on_withdrawal == OnWithdrawal::CancelRun
+                && platform.cancel(gate.handle, began + SEND_WITHIN).await.is_ok();
+            let fact =
+                ApprovalWithdrawn { key: gate.request.deployment.key.clone(), change, reason, run_canceled };
+            looked.events.push(self.fact(&fact));
+            state.phase = Phase::Released { withdrawn_told: true };
+        }
+        if let Ok(run) = self.read_run(gate, state, platform).await
+            && (run.phase.outcome().is_some()
+                || run.another_than(&gate.request.deployment.sha, state.attempt).is_some())
+        {
+            looked.next = Next::Never;
+        }
+        looked
+    }
+
+    pub(crate) fn platform_failed(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        error: &PlatformError,
+    ) -> Looked {
+        let name = &gate.handle.connection;
+        let reason = format!("{name}: {error}");
+        match error {
+            PlatformError::Paused(pause) => {
+                state.reason = reason;
+                Looked::again((*pause).clamp(Duration::from_secs(1), Duration::from_secs(60)))
+            }
+            PlatformError::Refused(_) => self.fault(gate, state, reason, Duration::from_secs(30)),
+            _ => {
+                state.reason = reason;
+                Looked::again(Duration::from_secs(5))
+            }
+        }
+    }
+
+    /// A look that will fail again: told once; the gate goes on waiting.
+    fn fault(&self, gate: Gate<'_>, state: &mut GateState, reason: String, after: Duration) -> Looked {
+        let mut looked = Looked::again(after);
+        if !std::mem::replace(&mut state.fault_told, true) {
+            let fault = FaultRaised {
+                worker: NAME.into(),
+                event_id: gate.key().to_string(),
+                event_type: interlock_events::DeploymentRequested::TYPE.into(),
+                subject: Some(gate.key().to_string()),
+                reason: reason.clone(),
+                attempts: 1,
+            };
+            looked.events.push(self.fact(&fault));
+        }
+        tracing::warn!(reason, "a gate cannot be looked at");
+        state.reason = reason;
+        looked
+    }
+
+    pub(crate) fn fact<T: EventData>(&self, fact: &T) -> Event {
+        event("/tenants/default/approval-worker", self.context.clock.now(), fact)
+    }
+}
+
+fn reason_of(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Wait { reason, .. } | Verdict::Reject { reason } | Verdict::Lost { reason } => {
+            reason.clone()
+        }
+        Verdict::AskPlatform | Verdict::Release(_) => "the change permits it, but too late".into(),
+    }
+}

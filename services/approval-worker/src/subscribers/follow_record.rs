@@ -1,0 +1,30 @@
+//! ServiceNow hints that a record changed: the gate that hangs on it is looked at now.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use interlock_events::RecordChanged;
+use interlock_runtime::worker::{Delivery, Handled, Subscriber};
+
+use crate::Desk;
+
+pub(crate) struct FollowRecord {
+    pub desk: Arc<Desk>,
+}
+
+#[async_trait]
+impl Subscriber for FollowRecord {
+    type Data = RecordChanged;
+
+    async fn handle(&self, delivery: Delivery<RecordChanged>) -> Handled {
+        let hint = &delivery.data;
+        let key = match &hint.key_hash {
+            Some(key) => Some(key.clone()),
+            None => self.desk.key_of_change(&hint.change_sys_id).await,
+        };
+        match key {
+            Some(key) => self.desk.look_now(&key, delivery.began).await,
+            None => Handled::Ignored("no open gate hangs on this record".into()),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! A file per reaction.
+
+mod follow_hint;
+mod follow_record;
+mod keep_gate;
+
+pub(crate) use follow_hint::FollowHint;
+pub(crate) use follow_record::FollowRecord;
+pub(crate) use keep_gate::KeepGate;
