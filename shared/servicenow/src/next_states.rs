@@ -7,6 +7,7 @@ use crate::budget::Lane;
 use crate::client::ServiceNow;
 use crate::error::{Fault, ServiceNowError, What};
 use crate::query::{self, Address};
+use crate::row::text;
 
 /// A state that a change could go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,8 +99,4 @@ fn missing(transition: &Value) -> Vec<String> {
     let conditions = transition.get("conditions").and_then(Value::as_array).into_iter().flatten();
     let failed = conditions.filter(|condition| condition.get("passed").map(text).as_deref() != Some("true"));
     failed.filter_map(|failed| failed.get("condition")?.get("name")).map(text).collect()
-}
-
-fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -59,7 +59,8 @@ fn hidden(field: &str) -> Fault {
     Fault::Hidden(format!("the field {field} is not shown to us: give the integration user read on it"))
 }
 
-fn text(value: &Value) -> String {
+/// A value as text, whatever its JSON type.
+pub(crate) fn text(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Bool(truth) => truth.to_string(),

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use http::HeaderName;
 use interlock_rules::ChangeState;
 use interlock_runtime::secret::SecretRef;
 use interlock_runtime::webhook::Encoding;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use url::Url;
 
 /// Calls at once to one instance, by all processes together, where nothing else is configured.
@@ -102,8 +104,8 @@ pub enum Auth {
 #[serde(deny_unknown_fields)]
 pub struct WebhookSettings {
     /// Header that carries the signature.
-    #[serde(default = "header_default")]
-    pub header: String,
+    #[serde(default = "header_default", deserialize_with = "header_name")]
+    pub header: HeaderName,
     /// Keys of the HMAC; several while one replaces another.
     pub secrets: Vec<SecretRef>,
     /// How the signature is written. A script on the instance gets base64 (ServiceNow docs, "CertificateEncryption").
@@ -115,8 +117,13 @@ fn encoding_default() -> Encoding {
     Encoding::Hex
 }
 
-fn header_default() -> String {
-    "x-servicenow-signature".to_owned()
+fn header_default() -> HeaderName {
+    HeaderName::from_static("x-servicenow-signature")
+}
+
+fn header_name<'de, D: Deserializer<'de>>(deserializer: D) -> Result<HeaderName, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| D::Error::custom(format!("`{text}` is no name of a header")))
 }
 
 /// Numbers of the instance's states and which of ours each one is.
