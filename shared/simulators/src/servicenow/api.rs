@@ -1,6 +1,7 @@
 //! A request to the simulated API and its answer, apart from HTTP, so that a request can also be
 //! carried out later than it was asked; and the instance's error texts.
 
+use http::HeaderName;
 use serde_json::{Value, json};
 
 /// Who asks.
@@ -65,7 +66,7 @@ impl ApiRequest {
 #[derive(Debug, Clone)]
 pub(super) struct ApiResponse {
     pub(super) status: u16,
-    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) headers: Vec<(HeaderName, String)>,
     pub(super) body: Option<Value>,
 }
 
@@ -81,7 +82,7 @@ impl ApiResponse {
     }
 
     /// With one more header.
-    pub(super) fn with_header(mut self, name: &'static str, value: String) -> Self {
+    pub(super) fn with_header(mut self, name: HeaderName, value: String) -> Self {
         self.headers.push((name, value));
         self
     }

@@ -103,9 +103,8 @@ pub(super) fn open_rows(world: &World, change: &str) -> Vec<(String, String)> {
 
 fn rows_in(world: &World, change: &str, state: &str) -> Vec<(String, String)> {
     world
-        .rows("sysapproval_approver")
-        .map(|(_, row)| row)
-        .filter(|row| row.get("sysapproval") == change && row.get("state") == state)
+        .approvers_of(change)
+        .filter(|row| row.get("state") == state)
         .map(|row| (row.get("sys_id").to_owned(), row.get("approver").to_owned()))
         .collect()
 }

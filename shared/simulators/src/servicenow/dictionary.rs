@@ -22,6 +22,7 @@ pub(super) enum Kind {
 
 use Kind::{Boolean, Choice, DateTime, Integer, Journal, Reference, Text};
 
+/// Field lists are sorted by name.
 type Field = (&'static str, Kind);
 
 const SHORT: Kind = Text(40);
@@ -69,16 +70,16 @@ const PRIORITIES: &[(&str, &str)] = &[
 ];
 
 const SYSTEM: &[Field] = &[
-    ("sys_id", SHORT),
-    ("sys_created_on", DateTime),
-    ("sys_created_by", SHORT),
-    ("sys_updated_on", DateTime),
-    ("sys_updated_by", SHORT),
-    ("sys_mod_count", Integer),
     ("sys_class_name", LINE),
+    ("sys_created_by", SHORT),
+    ("sys_created_on", DateTime),
     ("sys_domain", SHORT),
     ("sys_domain_path", LINE),
+    ("sys_id", SHORT),
+    ("sys_mod_count", Integer),
     ("sys_tags", LINE),
+    ("sys_updated_by", SHORT),
+    ("sys_updated_on", DateTime),
 ];
 
 const CHANGE: &[Field] = &[
@@ -273,7 +274,10 @@ pub(super) fn has_table(table: &str) -> bool {
 /// How a field is shown; `None` when the table has no such field.
 pub(super) fn kind(table: &str, field: &str) -> Option<Kind> {
     let table = if table == "task" { "change_request" } else { table };
-    let of = |fields: &[Field]| fields.iter().find(|(name, _)| *name == field).map(|(_, kind)| *kind);
+    let of = |fields: &[Field]| {
+        let place = fields.binary_search_by_key(&field, |(name, _)| *name);
+        place.ok().map(|place| fields[place].1)
+    };
     match own_fields(table) {
         Some(own) => of(own).or_else(|| of(SYSTEM)),
         None => Some(of(SYSTEM).unwrap_or(LONG)),
@@ -297,6 +301,12 @@ mod tests {
     #[test]
     fn a_change_shows_the_fields_of_the_sample_record() {
         assert_eq!(names("change_request").len(), 111);
+    }
+
+    #[test]
+    fn every_field_list_is_sorted() {
+        let lists = [SYSTEM, CHANGE, APPROVER, USERS, GROUPS, MEMBERS, JOURNAL, CI, PROPERTIES];
+        assert!(lists.iter().all(|list| list.is_sorted_by_key(|(name, _)| *name)));
     }
 
     #[test]

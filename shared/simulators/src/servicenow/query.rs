@@ -145,6 +145,13 @@ fn condition(part: &str) -> Option<Condition> {
     Some(Condition { field: field.to_owned(), op, value: value.to_owned() })
 }
 
+impl Op {
+    /// Whether the operator looks at the text that people see.
+    pub(super) fn is_about_text(self) -> bool {
+        matches!(self, Self::StartsWith | Self::EndsWith | Self::Like | Self::NotLike)
+    }
+}
+
 impl Condition {
     /// Whether a field with this value (and, of a reference, this display value) fits.
     pub(super) fn fits(&self, value: &str, display: &str) -> bool {
@@ -157,7 +164,7 @@ impl Condition {
             Op::IsNot => !value.is_empty() && !same(value, wanted),
             Op::In => wanted.split(',').any(|one| same(value, one)),
             Op::NotIn => !wanted.split(',').any(|one| same(value, one)),
-            Op::StartsWith => lower(display).starts_with(&lower(wanted)),
+            Op::StartsWith => begins(display, wanted),
             Op::EndsWith => lower(display).ends_with(&lower(wanted)),
             Op::Like => lower(display).contains(&lower(wanted)),
             Op::NotLike => !lower(display).contains(&lower(wanted)),
@@ -177,7 +184,15 @@ impl Condition {
 
 /// The database compares text without case.
 fn same(one: &str, other: &str) -> bool {
-    lower(one) == lower(other)
+    one.eq_ignore_ascii_case(other) || (!one.is_ascii() && lower(one) == lower(other))
+}
+
+/// As `same`, at the beginning.
+fn begins(text: &str, with: &str) -> bool {
+    match text.get(..with.len()) {
+        Some(start) if start.is_ascii() => start.eq_ignore_ascii_case(with),
+        _ => lower(text).starts_with(&lower(with)),
+    }
 }
 
 fn lower(text: &str) -> String {
@@ -250,6 +265,8 @@ mod tests {
             ("aIN1,2,3", "2", true),
             ("aNOT IN1,2", "2", false),
             ("aSTARTSWITHil1.", "il1.abc", true),
+            ("aSTARTSWITHÄB", "äbc", true),
+            ("aSTARTSWITHabc", "ab", false),
             ("aENDSWITHbc", "abc", true),
             ("aLIKEb", "abc", true),
             ("aNOT LIKEb", "abc", false),

@@ -1,7 +1,9 @@
 //! Runs a query over a table.
 
+use std::cmp::Ordering;
+
 use super::api::{ApiError, ApiRequest};
-use super::dictionary;
+use super::dictionary::{self, Kind};
 use super::query::{self, Condition, Query};
 use super::record::Record;
 use super::shapes;
@@ -46,39 +48,36 @@ fn fits(world: &World, table: &str, row: &Record, query: &Query) -> bool {
 }
 
 fn holds(world: &World, table: &str, row: &Record, condition: &Condition) -> bool {
-    match shapes::walk(world, table, row, &condition.field) {
+    match shapes::walk(world, table, Some(row), &condition.field) {
         Some(found) => {
             // Text operators look at the display value of a reference, and at the value of all else.
-            let display = match found.kind {
-                dictionary::Kind::Reference(_) => &found.display,
-                _ => &found.value,
-            };
-            condition.fits(&found.value, display)
+            let named = matches!(found.kind, Kind::Reference(_)) && condition.op.is_about_text();
+            let text = if named { found.display() } else { found.value.into() };
+            condition.fits(found.value, &text)
         }
         None => !world.knobs.invalid_query_returns_no_rows,
     }
 }
 
 fn equals(world: &World, table: &str, row: &Record, field: &str, wanted: &str) -> bool {
-    shapes::walk(world, table, row, field).is_none_or(|found| {
-        found.value.eq_ignore_ascii_case(wanted) || found.display.eq_ignore_ascii_case(wanted)
+    shapes::walk(world, table, Some(row), field).is_none_or(|found| {
+        found.value.eq_ignore_ascii_case(wanted) || found.display().eq_ignore_ascii_case(wanted)
     })
 }
 
 fn sort(world: &World, rows: &mut [(&str, &Record)], query: &Query) {
-    let key = |table: &str, row: &Record, field: &str| {
-        shapes::walk(world, table, row, field).map_or(String::new(), |found| found.value)
-    };
     rows.sort_by(|(table_a, a), (table_b, b)| {
         query
             .order
             .iter()
             .map(|order| {
-                let (one, other) = (key(table_a, a, &order.field), key(table_b, b, &order.field));
-                let ordering = query::compare(&one, &other);
+                let one = shapes::walk(world, table_a, Some(a), &order.field);
+                let other = shapes::walk(world, table_b, Some(b), &order.field);
+                let one = one.map_or("", |found| found.value);
+                let ordering = query::compare(one, other.map_or("", |found| found.value));
                 if order.descending { ordering.reverse() } else { ordering }
             })
             .find(|ordering| ordering.is_ne())
-            .unwrap_or(std::cmp::Ordering::Equal)
+            .unwrap_or(Ordering::Equal)
     });
 }

@@ -1,6 +1,8 @@
 //! How a record looks on the wire: the three display modes of the Table API and the pairs of the
 //! Change Management API.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::dictionary::{self, Kind};
@@ -36,44 +38,49 @@ pub(super) struct View {
     pub(super) base_url: String,
 }
 
-/// A field at the end of a dot-walk.
-pub(super) struct Found {
+/// A field at the end of a dot-walk. A reference that leads nowhere has fields too: empty ones.
+pub(super) struct Found<'a> {
     pub(super) kind: Kind,
-    pub(super) value: String,
-    pub(super) display: String,
+    pub(super) value: &'a str,
+    world: &'a World,
+    table: &'a str,
+    field: &'a str,
+    row: Option<&'a Record>,
+}
+
+impl Found<'_> {
+    /// The display value.
+    pub(super) fn display(&self) -> Cow<'_, str> {
+        match (self.kind, self.row) {
+            (Kind::Choice(choices), _) => dictionary::label(choices, self.value).into(),
+            (Kind::Reference(target), _) => {
+                self.world.row(target, self.value).map_or(self.value, name_of).into()
+            }
+            (Kind::Journal, Some(row)) => {
+                history(self.world, self.table, row.get("sys_id"), self.field).into()
+            }
+            _ => self.value.into(),
+        }
+    }
 }
 
 /// Follows a field name with dots through references. `None` when there is no such field.
-pub(super) fn walk(world: &World, table: &str, row: &Record, path: &str) -> Option<Found> {
+pub(super) fn walk<'a>(
+    world: &'a World,
+    table: &'a str,
+    row: Option<&'a Record>,
+    path: &'a str,
+) -> Option<Found<'a>> {
     let (field, rest) = match path.split_once('.') {
         Some((field, rest)) => (field, Some(rest)),
         None => (path, None),
     };
     let kind = dictionary::kind(table, field)?;
-    let value = row.get(field);
+    let value = row.map_or("", |row| row.get(field));
     match (rest, kind) {
-        (None, _) => {
-            Some(Found { kind, value: value.to_owned(), display: display(world, table, row, field, kind) })
-        }
-        (Some(rest), Kind::Reference(target)) => {
-            let empty = Record::default();
-            let next = world.row(target, value).unwrap_or(&empty);
-            walk(world, target, next, rest)
-        }
+        (None, _) => Some(Found { kind, value, world, table, field, row }),
+        (Some(rest), Kind::Reference(target)) => walk(world, target, world.row(target, value), rest),
         (Some(_), _) => None,
-    }
-}
-
-fn display(world: &World, table: &str, row: &Record, field: &str, kind: Kind) -> String {
-    let value = row.get(field);
-    match kind {
-        Kind::Choice(choices) => dictionary::label(choices, value).to_owned(),
-        Kind::Reference(target) => match world.row(target, value) {
-            Some(other) => name_of(other).to_owned(),
-            None => value.to_owned(),
-        },
-        Kind::Journal => history(world, table, row.get("sys_id"), field),
-        _ => value.to_owned(),
     }
 }
 
@@ -113,10 +120,11 @@ pub(super) fn render(world: &World, table: &str, row: &Record, view: &View) -> V
         None => all_fields(table, row),
     };
     let mut out = Map::new();
-    for field in shown {
+    for field in &shown {
         // Names that do not exist are left out silently.
-        if let Some(found) = walk(world, table, row, &field) {
-            out.insert(field, one(&found, view));
+        if let Some(found) = walk(world, table, Some(row), field) {
+            let shown = one(&found, view);
+            out.insert(field.clone(), shown);
         }
     }
     Value::Object(out)
@@ -130,8 +138,8 @@ fn all_fields(table: &str, row: &Record) -> Vec<String> {
     fields
 }
 
-fn one(found: &Found, view: &View) -> Value {
-    let (value, display) = (&found.value, &found.display);
+fn one(found: &Found<'_>, view: &View) -> Value {
+    let value = found.value;
     let link = match found.kind {
         Kind::Reference(target) if !value.is_empty() && !view.exclude_links => {
             Some(format!("{}/api/now/table/{target}/{value}", view.base_url))
@@ -141,11 +149,11 @@ fn one(found: &Found, view: &View) -> Value {
     match (view.display, link) {
         (Display::Value, None) => json!(value),
         (Display::Value, Some(link)) => json!({ "link": link, "value": value }),
-        (Display::Label, None) => json!(display),
-        (Display::Label, Some(link)) => json!({ "display_value": display, "link": link }),
-        (Display::Both, None) => json!({ "display_value": display, "value": value }),
+        (Display::Label, None) => json!(found.display()),
+        (Display::Label, Some(link)) => json!({ "display_value": found.display(), "link": link }),
+        (Display::Both, None) => json!({ "display_value": found.display(), "value": value }),
         (Display::Both, Some(link)) => {
-            json!({ "display_value": display, "value": value, "link": link })
+            json!({ "display_value": found.display(), "value": value, "link": link })
         }
     }
 }
@@ -155,12 +163,12 @@ pub(super) fn render_change(world: &World, row: &Record, types: ValueTypes) -> M
     let table = "change_request";
     let mut out = Map::new();
     for field in dictionary::names(table) {
-        let Some(found) = walk(world, table, row, field) else {
+        let Some(found) = walk(world, table, Some(row), field) else {
             continue;
         };
         let mut pair = json!({
-            "display_value": found.display,
-            "value": typed(found.kind, &found.value, types),
+            "display_value": found.display(),
+            "value": typed(found.kind, found.value, types),
         });
         if found.kind == Kind::DateTime {
             pair["display_value_internal"] = json!(found.value);

@@ -1,16 +1,17 @@
 //! The Table API (vendor page "Table API").
 
+use http::header::{self, HeaderName};
 use serde_json::Value;
 
 use super::api::{ApiError, ApiRequest, ApiResponse};
 use super::input::{self, Input};
-use super::record::Record;
 use super::shapes::{self, Display, View};
 use super::world::World;
 use super::{approvals, changes, dictionary, select};
 
 const LIMIT_DEFAULT: usize = 10_000;
 const FIELDS_MAX: usize = 500;
+const TOTAL_COUNT: HeaderName = HeaderName::from_static("x-total-count");
 
 /// Answers `/api/now[/v1|/v2]/table/{table}[/{sys_id}]`; `path` is what follows `table`.
 pub(super) fn answer(
@@ -70,11 +71,11 @@ fn list(world: &World, request: &ApiRequest, table: &str) -> Result<ApiResponse,
         rows.iter().skip(offset).take(limit).map(|(of, row)| shapes::render(world, of, row, &view)).collect();
     let mut response = ApiResponse::result(200, Value::Array(page));
     if !request.flag("sysparm_no_count") {
-        response = response.with_header("X-Total-Count", rows.len().to_string());
+        response = response.with_header(TOTAL_COUNT, rows.len().to_string());
     }
     if !request.flag("sysparm_suppress_pagination_header") {
         let links = links(request, limit, offset, rows.len());
-        response = response.with_header("Link", links);
+        response = response.with_header(header::LINK, links);
     }
     Ok(response)
 }
@@ -136,7 +137,7 @@ fn insert(world: &mut World, request: &ApiRequest, table: &str) -> Result<ApiRes
     };
     let location = format!("{}/api/now/table/{table}/{sys_id}", request.base_url);
     let shown = show(world, request, table, &sys_id, 201)?;
-    Ok(shown.with_header("Location", location))
+    Ok(shown.with_header(header::LOCATION, location))
 }
 
 fn plain_insert(world: &mut World, table: &str, input: Input, actor: &str) -> Result<String, ApiError> {
@@ -154,14 +155,14 @@ fn update(
     sys_id: &str,
 ) -> Result<ApiResponse, ApiError> {
     let input = read(world, request, table)?;
-    let (actor, fields): (_, Record) = (&request.actor, input.fields.clone());
+    let actor = &request.actor;
     match table {
         "change_request" => {
             changes::update(world, sys_id, input, actor)?;
         }
-        "sysapproval_approver" => approvals::answer(world, sys_id, fields, actor)?,
+        "sysapproval_approver" => approvals::answer(world, sys_id, input.fields, actor)?,
         _ => {
-            world.save(table, sys_id, fields, &actor.user_name);
+            world.save(table, sys_id, input.fields, &actor.user_name);
         }
     }
     show(world, request, table, sys_id, 200)

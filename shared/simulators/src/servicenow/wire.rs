@@ -117,7 +117,7 @@ fn play(sim: &ServiceNow, parts: &Parts, asked: ApiRequest, plan: Plan) -> Playe
         let ids: Vec<_> = ids.iter().map(|(key, value)| (*key, value.as_str())).collect();
         sim.journal().record(now, "simulator", "fault.played", &ids);
     }
-    let played = match refusal(plan.effect.as_ref()) {
+    let played = match refusal(plan.effect.as_ref(), now) {
         Some(response) => Played::now(response),
         None => sim.with_world(|world| carry_out(sim, world, parts, asked, &plan)),
     };
@@ -131,7 +131,7 @@ fn play(sim: &ServiceNow, parts: &Parts, asked: ApiRequest, plan: Plan) -> Playe
 }
 
 /// Answers that come from in front of the instance: nothing is authenticated or done.
-fn refusal(effect: Option<&Effect>) -> Option<Response> {
+fn refusal(effect: Option<&Effect>, now: DateTime<Utc>) -> Option<Response> {
     Some(match effect? {
         Effect::Down { reset: true } => reset(),
         Effect::Down { reset: false } => {
@@ -148,6 +148,8 @@ fn refusal(effect: Option<&Effect>) -> Option<Response> {
             let mut response = write(ApiError::rate_limited().into());
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
+            let window_end = now.timestamp().saturating_add_unsigned(*seconds);
+            headers.insert("x-ratelimit-reset", HeaderValue::from(window_end));
             headers.insert("x-ratelimit-limit", HeaderValue::from(100));
             headers.insert("x-ratelimit-rule", HeaderValue::from_static("d3f1c9a02f6d4110b5f0d8b7f699b6ee"));
             response
@@ -277,14 +279,10 @@ fn write(answer: ApiResponse) -> Response {
     let mut response = respond(answer.status, JSON, body.unwrap_or_default());
     for (name, value) in answer.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name_of(name), value);
+            response.headers_mut().insert(name, value);
         }
     }
     response
-}
-
-fn name_of(name: &'static str) -> header::HeaderName {
-    header::HeaderName::from_bytes(name.as_bytes()).unwrap_or(header::WARNING)
 }
 
 fn respond(status: u16, content_type: &'static str, body: Bytes) -> Response {

@@ -1,7 +1,7 @@
 //! The instance's memory: tables, counters and what is still to happen. Every write ends in `add` or
 //! `save`, which keep the system fields, the journal and the webhooks true.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
@@ -38,6 +38,8 @@ pub(super) struct World {
     pub(super) journal: Journal,
     tables: BTreeMap<String, Table>,
     schedule: Vec<(DateTime<Utc>, Later)>,
+    /// Approver rows by change, so that a long run does not search all of them at each step.
+    approver_rows: HashMap<String, Vec<String>>,
     numbers: BTreeMap<&'static str, u64>,
     seed: String,
     made: u64,
@@ -60,6 +62,7 @@ impl World {
             journal,
             tables: BTreeMap::new(),
             schedule: Vec::new(),
+            approver_rows: HashMap::new(),
             numbers: BTreeMap::new(),
             seed: seed.to_owned(),
             made: 0,
@@ -92,6 +95,12 @@ impl World {
     pub(super) fn change_named(&self, name: &str) -> Option<&Record> {
         self.row("change_request", name)
             .or_else(|| self.rows("change_request").map(|(_, row)| row).find(|row| row.get("number") == name))
+    }
+
+    /// The approver rows of a change, in the order in which they came.
+    pub(super) fn approvers_of(&self, change: &str) -> impl Iterator<Item = &Record> {
+        let ids = self.approver_rows.get(change).into_iter().flatten();
+        ids.filter_map(|id| self.row("sysapproval_approver", id))
     }
 
     /// A new 32-digit id; the same seed gives the same ids.
@@ -146,6 +155,10 @@ impl World {
         let rows = self.tables.entry(table.to_owned()).or_default();
         if !rows.insert(record.clone()) {
             return Err(ApiError::duplicate_key(&sys_id));
+        }
+        if table == "sysapproval_approver" {
+            let change = record.get("sysapproval").to_owned();
+            self.approver_rows.entry(change).or_default().push(sys_id.clone());
         }
         self.note_effect(table, &record, actor, "record.created", record.iter());
         self.keep_notes(table, &sys_id, notes, actor);
