@@ -1,1 +1,4 @@
 //! What the stories share: servers, worlds, waiting.
+
+pub mod broker_conformance;
+pub mod servers;

@@ -1,1 +1,3 @@
 //! Stories on real RabbitMQ and Redis.
+
+mod broker_rabbitmq;

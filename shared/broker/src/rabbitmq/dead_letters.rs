@@ -6,7 +6,9 @@ use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use interlock_runtime::ports::broker::{BrokerError, DeadLetter, PublishError, Travel};
 use lapin::message::Delivery;
-use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions};
+use lapin::options::{
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer};
 
@@ -19,8 +21,10 @@ use crate::{codec, topology};
 
 /// More are not held at once; older ones come first, so draining shows the rest.
 const SCAN_MAX: u16 = 2_000;
-/// Letters that others hold do not come; then it is not waited for them.
-const GAP: Duration = Duration::from_secs(2);
+/// Letters that somebody else looks at do not come; so long is waited for those that were counted.
+const COUNTED: Duration = Duration::from_secs(2);
+/// What was returned a moment ago is not counted yet; so long is waited for more.
+const UNCOUNTED: Duration = Duration::from_millis(500);
 
 /// A worker's dead letters, oldest first.
 pub async fn list(link: &Link, worker: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
@@ -110,46 +114,47 @@ struct Scan {
     channel: Channel,
     consumer: Consumer,
     queue: String,
-    left: u64,
-    last: Option<u64>,
+    counted: u64,
+    seen: u64,
+    limit: u64,
 }
 
 impl Scan {
     async fn open(link: &Link, worker: &str, limit: usize) -> Result<Self, BrokerError> {
         let queue = topology::dead(worker);
         let channel = channel(link).await?;
-        let ready = count(&channel, &queue).await?;
-        let left = ready.min(limit as u64).min(SCAN_MAX.into());
-        let prefetch = u16::try_from(left.max(1)).unwrap_or(SCAN_MAX);
-        within(&queue, channel.basic_qos(prefetch, BasicQosOptions::default())).await?;
+        let counted = count(&channel, &queue).await?;
+        let limit = u16::try_from(limit).unwrap_or(SCAN_MAX).min(SCAN_MAX);
+        within(&queue, channel.basic_qos(limit.max(1), BasicQosOptions::default())).await?;
         let options = BasicConsumeOptions::default();
         let consuming =
             channel.basic_consume(queue.as_str().into(), "".into(), options, FieldTable::default());
         let consumer = within(&queue, consuming).await?;
-        Ok(Self { channel, consumer, queue, left, last: None })
+        Ok(Self { channel, consumer, queue, counted, seen: 0, limit: limit.into() })
     }
 
     async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
-        if self.left == 0 {
+        if self.seen == self.limit {
             return Ok(None);
         }
-        self.left -= 1;
-        match tokio::time::timeout(GAP, self.consumer.next()).await {
+        let patience = if self.seen < self.counted { COUNTED } else { UNCOUNTED };
+        match tokio::time::timeout(patience, self.consumer.next()).await {
             Err(_) | Ok(None) => Ok(None),
             Ok(Some(Err(error))) => Err(faults::about(&self.queue, &error)),
             Ok(Some(Ok(delivery))) => {
-                self.last = Some(delivery.delivery_tag);
+                self.seen += 1;
                 Ok(Some(delivery))
             }
         }
     }
 
-    /// Closing the channel returns everything that it holds, in its old place.
+    /// Returns everything that it holds, to its old place: tag 0 is all of it.
     async fn give_back(self) -> Result<(), BrokerError> {
-        if let Some(last) = self.last {
-            let options = BasicNackOptions { requeue: true, multiple: true };
-            within(&self.queue, self.channel.basic_nack(last, options)).await?;
-        }
+        // First the consumer, or it would be handed the same letters again.
+        let cancelling = self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default());
+        within(&self.queue, cancelling).await?;
+        let options = BasicNackOptions { requeue: true, multiple: true };
+        within(&self.queue, self.channel.basic_nack(0, options)).await?;
         within(&self.queue, self.channel.close(200, "done".into())).await
     }
 }

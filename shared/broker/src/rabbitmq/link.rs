@@ -214,7 +214,10 @@ async fn watch_over(session: &Session, closed: &mut watch::Receiver<State>) -> S
                     session.blocked.send_replace(true);
                 }
                 Some(Event::ConnectionUnblocked) => drop(session.blocked.send_replace(false)),
-                Some(Event::Error(error)) => return faults::text(&error),
+                // Errors of one channel are told here too.
+                Some(Event::Error(error)) if !session.connection.status().connected() => {
+                    return faults::text(&error);
+                }
                 Some(_) => {}
                 None => return "its events ended".into(),
             },
