@@ -128,7 +128,8 @@ impl fmt::Debug for SecretRef {
 
 impl<'de> Deserialize<'de> for SecretRef {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(ReferenceText)
+        // Not `deserialize_str`: a buffering deserializer answers it with the value it refuses.
+        deserializer.deserialize_any(ReferenceText)
     }
 }
 
@@ -139,11 +140,35 @@ impl serde::de::Visitor<'_> for ReferenceText {
     type Value = SecretRef;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a reference to a secret: {CURE}")
+        f.write_str("a reference to a secret: ${env:NAME} or ${file:/run/secrets/name}")
     }
 
     fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<SecretRef, E> {
         SecretRef::parse(text).map_err(E::custom)
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<SecretRef, E> {
+        Err(E::custom(SecretError::NotAReference))
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<SecretRef, E> {
+        Err(E::custom(SecretError::NotAReference))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<SecretRef, E> {
+        Err(E::custom(SecretError::NotAReference))
+    }
+
+    fn visit_i128<E: serde::de::Error>(self, _: i128) -> Result<SecretRef, E> {
+        Err(E::custom(SecretError::NotAReference))
+    }
+
+    fn visit_u128<E: serde::de::Error>(self, _: u128) -> Result<SecretRef, E> {
+        Err(E::custom(SecretError::NotAReference))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<SecretRef, E> {
+        Err(E::custom(SecretError::NotAReference))
     }
 }
 

@@ -108,6 +108,15 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn the_first_signal_begins_the_shutdown() {
+        let shutdown = shutdown_on_signal().unwrap();
+        assert!(!shutdown.has_begun());
+        let kill = format!("kill -TERM {}", std::process::id());
+        assert!(std::process::Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+        tokio::time::timeout(Duration::from_secs(20), shutdown.begun()).await.unwrap();
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_shutdown_that_began_earlier_is_not_missed() {
         let shutdown = Shutdown::new();

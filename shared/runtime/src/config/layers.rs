@@ -111,7 +111,7 @@ impl Layers {
     }
 
     fn take_variable(&mut self, name: &str, value: &str, known: &[String]) {
-        let path = name.trim_start_matches(PREFIX).to_lowercase().replace("__", ".");
+        let path = name.strip_prefix(PREFIX).unwrap_or(name).to_lowercase().replace("__", ".");
         if known.contains(&path) {
             self.variables.push((path, Document::of_value(name, value)));
             return;

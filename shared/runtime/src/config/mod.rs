@@ -7,6 +7,7 @@ mod endpoint;
 mod fault;
 mod layers;
 mod piece;
+mod policies;
 mod sections;
 
 use std::fs::File;
@@ -20,7 +21,7 @@ pub use endpoint::{Backend, Endpoint, Place};
 pub use fault::{Fault, Faults, Origin};
 pub use sections::{AdminConfig, IngressConfig, LogFormat, TelemetryConfig, Timing, WorkerConfig};
 
-use document::{Document, Step};
+use document::Document;
 use layers::Layers;
 
 /// The lowest layer: every key with its default, explained.
@@ -28,7 +29,6 @@ pub const DEFAULTS: &str = include_str!("../../../../deploy/interlock.default.ya
 
 /// The largest configuration file that is read.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-const DEFAULT_POLICY: &str = "default";
 
 /// What this process is to do, checked as far as can be without its adapters.
 #[derive(Debug, Clone)]
@@ -99,6 +99,7 @@ impl Config {
     ) -> Result<Self, Faults> {
         let defaults = Document::parse("defaults", DEFAULTS)?;
         let mut layers = Layers::new(file, defaults, environment);
+        let connections = connections(&mut layers);
         let config = Self {
             broker: Backend::read(&mut layers, "broker", &["amqp", "amqps"]),
             store: Backend::read(&mut layers, "store", &["redis", "rediss"]),
@@ -107,8 +108,8 @@ impl Config {
             telemetry: TelemetryConfig::read(&mut layers),
             timing: Timing::read(&mut layers),
             worker: WorkerConfig::read(&mut layers),
-            policies: policies(&mut layers),
-            connections: connections(&mut layers),
+            policies: policies::read(&mut layers, &connections),
+            connections,
         };
         layers.faults.sort();
         layers.faults.into_result().map(|()| config)
@@ -133,46 +134,6 @@ fn read(path: &Path) -> Result<String, Faults> {
 fn connections(layers: &mut Layers) -> Vec<Connection> {
     let Layers { file, faults, .. } = layers;
     file.as_ref().map(|file| connection::read(file, faults)).unwrap_or_default()
-}
-
-/// The file's policies, then the default one, unless the file has its own.
-fn policies(layers: &mut Layers) -> Vec<Policy> {
-    let Layers { file, defaults, faults, .. } = layers;
-    let mut policies: Vec<Policy> = Vec::new();
-    for document in file.iter().chain([&*defaults]) {
-        let read = faults.gather(policies_of(document)).unwrap_or_default();
-        let is_default = |policy: &Policy| policy.name == DEFAULT_POLICY;
-        let has_default = policies.iter().any(is_default);
-        policies.extend(read.into_iter().filter(|policy| !(has_default && is_default(policy))));
-    }
-    policies
-}
-
-/// All at once if all are well; else one by one, for the faults of each.
-fn policies_of(document: &Document) -> Result<Vec<Policy>, Faults> {
-    let list = [Step::Key("policies")];
-    if let Ok(policies) = document.value::<Vec<Policy>>(&list) {
-        return distinct(document, policies.unwrap_or_default());
-    }
-    let count = document.value::<Vec<serde::de::IgnoredAny>>(&list)?.unwrap_or_default().len();
-    let mut faults = Faults::default();
-    for index in 0..count {
-        faults.gather(document.fields::<Policy>(&[list[0], Step::Index(index)], &[]));
-    }
-    faults.into_result().map(|()| Vec::new())
-}
-
-/// A name stands in events and notes: it must tell which policy it was.
-fn distinct(document: &Document, policies: Vec<Policy>) -> Result<Vec<Policy>, Faults> {
-    let mut faults = Faults::default();
-    for (index, policy) in policies.iter().enumerate() {
-        if policies[..index].iter().any(|earlier| earlier.name == policy.name) {
-            let what = format!("another policy is named `{}`", policy.name);
-            let path = [Step::Key("policies"), Step::Index(index), Step::Key("name")];
-            faults.0.push(document.fault(&path, what, Some("give each its own name".to_owned())));
-        }
-    }
-    faults.into_result().map(|()| policies)
 }
 
 #[cfg(test)]

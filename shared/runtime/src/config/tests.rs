@@ -3,6 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::document::Step;
 use super::*;
 use crate::secret::SecretRef;
 
@@ -254,7 +255,7 @@ connections:
       cure: add `url:`
     interlock.yaml:7:41: connections.block.token: the value does not fit
       7 |   block: …
-      cure: write a text
+      cure: write a reference to a secret: ${env:NAME} or ${file:/run/secrets/name}
     interlock.yaml:3:11: connections.hub.kind: unknown kind
       3 |     kind: github
     "#);
@@ -284,7 +285,7 @@ connections:
       cure: add `kind:`
     interlock.yaml:6:35: connections.number.tenant: the value does not fit
       6 |   number: { kind: github, tenant: [1] }
-      cure: write a text
+      cure: write a reference to a secret: ${env:NAME} or ${file:/run/secrets/name}
     interlock.yaml:7:3: connections.empty: `kind` is missing
       7 |   empty: …
       cure: add `kind:`
@@ -317,6 +318,81 @@ fn policies_of_the_file_come_first_and_their_default_takes_its_place() {
     assert_eq!(names("policies: [{name: a}, {name: b}]"), ["a", "b", "default"]);
     assert_eq!(names("policies: [{name: default, window: required}]"), ["default"]);
     assert!(faults("policies: [{name: a}, {name: a}]").contains("another policy is named `a`"));
+}
+
+#[test]
+fn what_a_policy_says_is_checked_before_a_deployment_needs_it() {
+    let text = "\
+connections:
+  snow: { kind: servicenow }
+policies:
+  - name: good
+    service_now: snow
+    change: { fields: { u_ref: '{{ reference }}' } }
+  - name: bad
+    service_now: sonw
+    change:
+      short_description: 'Deploy {{ sha'
+      fields:
+        u_token: '{% if %}'
+    approval:
+      timeout_minutes: 50000
+    close:
+      finish_within_hours: 0
+  - name: bad
+";
+    insta::assert_snapshot!(faults(text), @r#"
+    6 faults in the configuration
+    interlock.yaml:8:18: policies[1].service_now: no connection is named `sonw`
+      8 |     service_now: sonw
+      cure: did you mean `snow`? known: snow
+    interlock.yaml:10:26: policies[1].change.short_description: template cannot be used: syntax error: unexpected end of input, expected end of variable block (in <string>:1)
+      10 |       short_description: 'Deploy {{ sha'
+      cure: write a Jinja template: {{ project.name }}
+    interlock.yaml:12:18: policies[1].change.fields.u_token: template cannot be used: syntax error: unexpected end of block (in <string>:1)
+      12 |         u_token: …
+      cure: write a Jinja template: {{ project.name }}
+    interlock.yaml:14:24: policies[1].approval.timeout_minutes: 50000 is out of range
+      14 |       timeout_minutes: 50000
+      cure: write a number up to 41760
+    interlock.yaml:16:28: policies[1].close.finish_within_hours: a deployment needs time to finish
+      16 |       finish_within_hours: 0
+      cure: write a whole number from 1
+    interlock.yaml:17:11: policies[2].name: another policy is named `bad`
+      17 |   - name: bad
+      cure: give each its own name: it stands in events and notes
+    "#);
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Login {
+    Basic {
+        #[serde(rename = "pin")]
+        _pin: SecretRef,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+struct Tagged {
+    #[serde(rename = "login")]
+    _login: Login,
+}
+
+#[test]
+fn a_literal_secret_behind_a_tag_is_not_shown_either() {
+    for pin in
+        ["4711", "-4711", "4711.5", "47110000000000000000000000", "true", "hunter2", "{ a: 4711 }", "null"]
+    {
+        let text =
+            format!("connections:\n  hub:\n    kind: k\n    login:\n      type: basic\n      pin: {pin}\n");
+        let config = load(&text).unwrap();
+        let said = config.connections().next().unwrap().section::<Tagged>().unwrap_err().to_string();
+        assert!(
+            said.contains("interlock.yaml:") && !said.contains("4711") && !said.contains("hunter2"),
+            "{said}"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,105 @@
+//! The policies: read, checked as far as can be without a deployment, and never without a default.
+
+use interlock_rules::{Policy, check_template};
+use serde::de::IgnoredAny;
+
+use super::connection::Connection;
+use super::document::{Document, Step};
+use super::fault::{Faults, one_of};
+use super::layers::Layers;
+
+const DEFAULT: &str = "default";
+const LIST: Step<'static> = Step::Key("policies");
+/// 29 days: a gate is a message in the broker, and GitHub lets a deployment wait for 30 days
+/// (GitHub docs, "Actions limits").
+const TIMEOUT_MINUTES_MAX: f64 = 41_760.0;
+
+/// The file's policies, then the default one, unless the file has its own.
+pub(super) fn read(layers: &mut Layers, connections: &[Connection]) -> Vec<Policy> {
+    let Layers { file, defaults, faults, .. } = layers;
+    let mut policies: Vec<Policy> = Vec::new();
+    for document in file.iter().chain([&*defaults]) {
+        let read = faults.gather(read_list(document)).unwrap_or_default();
+        Checker { document, connections, faults }.check(&read);
+        let is_default = |policy: &Policy| policy.name == DEFAULT;
+        let has_default = policies.iter().any(is_default);
+        policies.extend(read.into_iter().filter(|policy| !(has_default && is_default(policy))));
+    }
+    policies
+}
+
+/// All at once if all are well; else one by one, for the faults of each.
+fn read_list(document: &Document) -> Result<Vec<Policy>, Faults> {
+    if let Ok(policies) = document.value::<Vec<Policy>>(&[LIST]) {
+        return Ok(policies.unwrap_or_default());
+    }
+    let count = document.value::<Vec<IgnoredAny>>(&[LIST])?.unwrap_or_default().len();
+    let mut faults = Faults::default();
+    for index in 0..count {
+        faults.gather(document.fields::<Policy>(&[LIST, Step::Index(index)], &[]));
+    }
+    faults.into_result().map(|()| Vec::new())
+}
+
+/// Notes what is wrong with values that are well-formed.
+struct Checker<'c> {
+    document: &'c Document,
+    connections: &'c [Connection],
+    faults: &'c mut Faults,
+}
+
+impl Checker<'_> {
+    fn check(&mut self, policies: &[Policy]) {
+        for (index, policy) in policies.iter().enumerate() {
+            if policies[..index].iter().any(|earlier| earlier.name == policy.name) {
+                let what = format!("another policy is named `{}`", policy.name);
+                self.refuse(index, &["name"], what, "give each its own name: it stands in events and notes");
+            }
+            self.check_connection(index, policy);
+            self.check_templates(index, policy);
+            self.check_times(index, policy);
+        }
+    }
+
+    fn check_connection(&mut self, index: usize, policy: &Policy) {
+        let Some(wanted) = &policy.service_now else { return };
+        let names: Vec<&str> = self.connections.iter().map(|connection| &*connection.name).collect();
+        if !names.contains(&wanted.as_str()) {
+            let what = format!("no connection is named `{wanted}`");
+            self.refuse(index, &["service_now"], what, &one_of(wanted, &names));
+        }
+    }
+
+    fn check_templates(&mut self, index: usize, policy: &Policy) {
+        self.check_template(index, &["change", "short_description"], &policy.change.short_description);
+        self.check_template(index, &["change", "description"], &policy.change.description);
+        self.check_template(index, &["close", "notes"], &policy.close.notes);
+        for (field, template) in &policy.change.fields {
+            self.check_template(index, &["change", "fields", field], template);
+        }
+    }
+
+    fn check_template(&mut self, index: usize, path: &[&str], template: &str) {
+        if let Err(fault) = check_template(template) {
+            self.refuse(index, path, fault.to_string(), "write a Jinja template: {{ project.name }}");
+        }
+    }
+
+    fn check_times(&mut self, index: usize, policy: &Policy) {
+        let minutes = policy.approval.timeout_minutes;
+        if !(minutes > 0.0 && minutes <= TIMEOUT_MINUTES_MAX) {
+            let cure = format!("write a number up to {TIMEOUT_MINUTES_MAX}");
+            self.refuse(index, &["approval", "timeout_minutes"], format!("{minutes} is out of range"), &cure);
+        }
+        if policy.close.finish_within_hours == 0 {
+            let what = "a deployment needs time to finish".to_owned();
+            self.refuse(index, &["close", "finish_within_hours"], what, "write a whole number from 1");
+        }
+    }
+
+    fn refuse(&mut self, index: usize, keys: &[&str], what: String, cure: &str) {
+        let mut path = vec![LIST, Step::Index(index)];
+        path.extend(keys.iter().copied().map(Step::Key));
+        self.faults.0.push(self.document.fault(&path, what, Some(cure.to_owned())));
+    }
+}
