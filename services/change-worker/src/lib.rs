@@ -1,1 +1,58 @@
-//! change-worker
+//! The only writer of changes in ServiceNow.
+#![doc = include_str!("../README.md")]
+
+mod create;
+mod extras;
+mod follow;
+mod memory;
+mod subscribers;
+mod walk;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use interlock_events::{Event, EventData, GateLost, GateRejected, event};
+use interlock_platforms::Platform;
+use interlock_rules::Policies;
+use interlock_runtime::worker::{Context, Worker};
+use interlock_servicenow::ServiceNow;
+
+use subscribers::{AbandonChange, CloseChange, FollowDeployment, ImplementChange, NoteWithdrawal};
+
+/// The name of its queues.
+pub const NAME: &str = "change-worker";
+
+/// What it works with.
+#[derive(Clone)]
+pub struct Desk {
+    /// Ports.
+    pub context: Context,
+    /// ServiceNow instances by connection.
+    pub service_now: BTreeMap<String, Arc<ServiceNow>>,
+    /// Platforms by connection.
+    pub platforms: BTreeMap<String, Arc<dyn Platform>>,
+    /// Policies.
+    pub policies: Policies,
+    /// How long a create that we know nothing of may take to show.
+    pub settle: Duration,
+}
+
+/// The worker: one reaction follows each deployment, the others take its change on by a fact.
+#[must_use]
+pub fn worker(desk: Desk) -> Worker {
+    let desk = Arc::new(desk);
+    Worker::new(NAME)
+        .subscribe(FollowDeployment { desk: desk.clone() })
+        .subscribe(ImplementChange { desk: desk.clone() })
+        .subscribe(CloseChange { desk: desk.clone() })
+        .subscribe(AbandonChange::<GateRejected>::new(desk.clone()))
+        .subscribe(AbandonChange::<GateLost>::new(desk.clone()))
+        .subscribe(NoteWithdrawal { desk })
+}
+
+impl Desk {
+    pub(crate) fn fact<T: EventData>(&self, fact: &T) -> Event {
+        event("/tenants/default/change-worker", self.context.clock.now(), fact)
+    }
+}

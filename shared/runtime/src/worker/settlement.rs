@@ -35,7 +35,7 @@ pub(super) fn settlement(handled: Handled, origin: &Origin<'_>) -> Settlement {
             if state.to_string().len() > STATE_BYTES_MAX {
                 dead(format!("the state of the watch exceeds {STATE_BYTES_MAX} bytes"), origin)
             } else {
-                let travel = Travel { state: Some(state), ..successor(origin) };
+                let travel = Travel { state: Some(state), attempt: 1, ..successor(origin) };
                 Settlement { publish: events, then: again(Tier::within(after), travel) }
             }
         }

@@ -1,0 +1,160 @@
+//! Opening a change: exactly one, although ServiceNow knows no idempotency key.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use interlock_events::{CorrelationId, DeploymentRequested};
+use interlock_rules::{CreateFacts, Creation, RunPhase, Terms, may_create, render};
+use interlock_runtime::ports::store::Claim;
+use interlock_runtime::worker::{Delivery, Handled};
+use interlock_servicenow::{Class, NewChange, ServiceNow};
+
+use crate::Desk;
+use crate::follow::Following;
+use crate::walk::failed;
+
+/// How long the marker of a create is kept.
+const MARKER_LIFE: Duration = Duration::from_secs(3600);
+/// Outward writes leave within this time after the tick began.
+const SEND_WITHIN: Duration = Duration::from_secs(10);
+
+impl Desk {
+    /// The look-up found nothing: create, or settle first.
+    pub(crate) async fn open(
+        &self,
+        delivery: &Delivery<DeploymentRequested>,
+        mut state: Following,
+        service_now: &ServiceNow,
+    ) -> Handled {
+        let request = &delivery.data;
+        if self.is_late(request, &state.terms) {
+            return Handled::Ignored("it came after its deadline: no change is opened for it".into());
+        }
+        let now = self.context.clock.now();
+        let creation = may_create(CreateFacts {
+            redelivered: delivery.redelivered,
+            first_and_direct: delivery.first_and_direct,
+            settled_for: state.settle_from.map(|from| (now - from).to_std().unwrap_or_default()),
+            store_age: self.context.store.epoch().await.ok().map(|epoch| epoch.age),
+            settle: self.settle,
+        });
+        if let Creation::Settle(wait) = creation {
+            state.settle_from.get_or_insert(now);
+            return watch(wait, &state);
+        }
+        if state.settle_from.is_some()
+            && let Some(over) = self.not_waited_for(request, &state).await
+        {
+            return over;
+        }
+        let marker = self.marker(request, now);
+        if creation == Creation::WithMarker && !self.win(request, &marker, now).await {
+            state.settle_from = Some(now);
+            return watch(self.settle, &state);
+        }
+        self.create(delivery, state, service_now, &marker).await
+    }
+
+    /// Time has passed since the request: is anybody still waiting for a change?
+    async fn not_waited_for(&self, request: &DeploymentRequested, state: &Following) -> Option<Handled> {
+        match self.run_of(request).await {
+            Ok(run)
+                if matches!(run.phase, RunPhase::Waiting | RunPhase::Queued | RunPhase::Started)
+                    && !run.superseded =>
+            {
+                None
+            }
+            Ok(run) => Some(Handled::Ignored(format!(
+                "the deployment is over ({:?}): no change is opened for it",
+                run.phase
+            ))),
+            Err(_) => Some(watch(Duration::from_secs(5), state)),
+        }
+    }
+
+    fn marker(&self, request: &DeploymentRequested, now: DateTime<Utc>) -> Marker {
+        let tag = self.context.clock.tag();
+        Marker {
+            key: format!("create:{}", request.deployment.key.hash()),
+            value: format!("{} {tag}", now.to_rfc3339()),
+        }
+    }
+
+    /// Wins the marker, or takes over one whose create must have shown by now.
+    async fn win(&self, request: &DeploymentRequested, marker: &Marker, now: DateTime<Utc>) -> bool {
+        let Marker { key, value } = marker;
+        let held = match self.context.store.claim(key, value, MARKER_LIFE).await {
+            Ok(Claim::Won) => return true,
+            Ok(Claim::Held(held)) => held,
+            Err(fault) => {
+                tracing::debug!(key = %request.deployment.key.hash(), %fault, "cannot win the marker of a create");
+                return false;
+            }
+        };
+        let settle = TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
+        let since = held.split(' ').next().and_then(|time| time.parse::<DateTime<Utc>>().ok());
+        let spent = since.is_none_or(|since| now - since >= settle);
+        spent && matches!(self.context.store.swap(key, &held, value, MARKER_LIFE).await, Ok(true))
+    }
+
+    async fn create(
+        &self,
+        delivery: &Delivery<DeploymentRequested>,
+        mut state: Following,
+        service_now: &ServiceNow,
+        marker: &Marker,
+    ) -> Handled {
+        let request = &delivery.data;
+        let change = match new_change(request, &state.terms) {
+            Ok(change) => change,
+            Err(reason) => return Handled::Dead { reason },
+        };
+        let within = service_now.before(delivery.began + SEND_WITHIN);
+        match within.create_normal(&change).await {
+            Ok(created) => {
+                tracing::info!(change.number = created.row.number, ignored = ?created.ignored, "opened a change");
+                metrics::counter!("interlock_changes_opened_total").increment(1);
+                let rows = [created.row];
+                self.drive(request, &mut state, service_now, &rows[0], &rows, vec![]).await
+            }
+            Err(error) if error.class() == Class::UnknownOutcome => {
+                tracing::warn!(%error, "it is not known whether a change was created; settling");
+                state.settle_from = Some(self.context.clock.now());
+                watch(self.settle, &state)
+            }
+            Err(error) => {
+                // Nothing was created: the next try need not wait for this marker.
+                let _ = self.context.store.release(&marker.key, &marker.value).await;
+                failed(&error, state.json(), vec![])
+            }
+        }
+    }
+}
+
+struct Marker {
+    key: String,
+    value: String,
+}
+
+fn watch(after: Duration, state: &Following) -> Handled {
+    Handled::Watch { after, state: state.json(), events: vec![] }
+}
+
+fn new_change(request: &DeploymentRequested, terms: &Terms) -> Result<NewChange, String> {
+    let deployment = &request.deployment;
+    let text = |name: &str, template: &str| {
+        render(template, deployment, None)
+            .map_err(|fault| format!("policy `{}`, `change.{name}`: {fault}", terms.policy))
+    };
+    let fields = terms.change.fields.iter().map(|(name, template)| Ok((name.clone(), text(name, template)?)));
+    Ok(NewChange {
+        correlation_id: CorrelationId::new(&deployment.key, &deployment.sha, &deployment.project.name),
+        short_description: text("short_description", &terms.change.short_description)?,
+        description: text("description", &terms.change.description)?,
+        assignment_group: terms.change.assignment_group.clone(),
+        cmdb_ci: terms.change.cmdb_ci.clone(),
+        start: None,
+        end: None,
+        fields: fields.collect::<Result<_, String>>()?,
+    })
+}

@@ -1,0 +1,186 @@
+//! One look at a deployment's change: from the request until the change rests.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use interlock_events::{ChangeFailed, ChangeOpened, DeploymentRequested, Event, Outcome};
+use interlock_rules::{ChangeRow, Goal, RunPhase, Terms, canonical, deadline};
+use interlock_runtime::worker::{Delivery, Handled};
+use interlock_servicenow::{Lane, ServiceNow};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::Desk;
+use crate::walk::{Closing, Walk, Walked, failed};
+
+/// How often the platform is asked for an end that nobody told.
+const RUN_READ_INTERVAL: TimeDelta = TimeDelta::minutes(10);
+/// While the deployment is young its change is looked at more often.
+const YOUNG: TimeDelta = TimeDelta::hours(1);
+
+/// What travels with a deployment's watch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Following {
+    /// The policy's terms, as they were at the request.
+    pub terms: Terms,
+    /// Since when a create that we know nothing of is waited for.
+    pub settle_from: Option<DateTime<Utc>>,
+    /// When a change was created or first found.
+    pub found_at: Option<DateTime<Utc>>,
+    /// The change that was told.
+    pub told: Option<String>,
+    /// Extras, and when each was first seen.
+    pub extras: BTreeMap<String, DateTime<Utc>>,
+    /// When the platform was last asked.
+    pub run_read: Option<DateTime<Utc>>,
+}
+
+impl Following {
+    fn begin(terms: Terms) -> Self {
+        Self { terms, settle_from: None, found_at: None, told: None, extras: BTreeMap::new(), run_read: None }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+}
+
+impl Desk {
+    pub(crate) async fn follow(&self, delivery: &Delivery<DeploymentRequested>) -> Handled {
+        let request = &delivery.data;
+        let state = delivery.state.clone().and_then(|state| serde_json::from_value::<Following>(state).ok());
+        let mut state = state.unwrap_or_else(|| Following::begin(self.policies.of(&request.deployment)));
+        let Some(service_now) = self.service_now.get(&state.terms.service_now) else {
+            let (policy, name) = (&state.terms.policy, &state.terms.service_now);
+            return Handled::Dead {
+                reason: format!(
+                    "policy `{policy}` names the ServiceNow connection `{name}`, which is not configured"
+                ),
+            };
+        };
+        self.remember(request).await;
+        let reading = match service_now.changes_of(&request.deployment.key.hash(), Lane::Gate).await {
+            Ok(reading) => reading,
+            Err(error) => return failed(&error, state.json(), vec![]),
+        };
+        let key = request.deployment.key.hash();
+        match canonical(&reading.rows, &key).map(|family| family.canonical) {
+            None => self.open(delivery, state, service_now).await,
+            Some(row) => self.drive(request, &mut state, service_now, row, &reading.rows, vec![]).await,
+        }
+    }
+
+    /// A request that was first read after its deadline: its gate is rejected, no change is opened for it.
+    pub(crate) fn is_late(&self, request: &DeploymentRequested, terms: &Terms) -> bool {
+        let connection = request.gate.as_ref().map_or("", |gate| &gate.connection);
+        let limit = self
+            .platforms
+            .get(connection)
+            .map_or(Duration::from_secs(30 * 86_400), |platform| platform.gate_limit());
+        self.context.clock.now() >= deadline(request.requested_at, terms, limit, None)
+    }
+
+    /// The change stands: tell of it, take it on, cancel extras, and come again until it rests.
+    pub(crate) async fn drive(
+        &self,
+        request: &DeploymentRequested,
+        state: &mut Following,
+        service_now: &ServiceNow,
+        row: &ChangeRow,
+        rows: &[ChangeRow],
+        mut events: Vec<Event>,
+    ) -> Handled {
+        let now = self.context.clock.now();
+        let found_at = *state.found_at.get_or_insert(now);
+        if state.told.as_ref() != Some(&row.sys_id) {
+            events.push(self.opened(request, state, service_now, row));
+            state.told = Some(row.sys_id.clone());
+        }
+        let (goal, reason) = self.goal(request, state).await;
+        let deployment = &request.deployment;
+        let closing = match goal {
+            Goal::Close(outcome) => Closing::of(&state.terms.close, deployment, outcome),
+            _ => Closing::default(),
+        };
+        let walk = Walk { service_now, key: &deployment.key, goal, reason: &reason, closing };
+        let left = match self.cancel_extras(&walk, rows, row, &mut state.extras, &mut events).await {
+            Ok(left) => left,
+            Err(error) => return failed(&error, state.json(), events),
+        };
+        let walked = match self.walk(&walk, row, &mut events).await {
+            Ok(walked) => walked,
+            Err(error) => return failed(&error, state.json(), events),
+        };
+        let settled = now - found_at >= TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
+        match walked {
+            Walked::Reached if !row.is_live() && settled && !left => Handled::Done(events),
+            Walked::Impossible(reason) => {
+                let change = Some(row.change_ref(service_now.name()));
+                events.push(self.fact(&ChangeFailed { key: deployment.key.clone(), change, reason }));
+                Handled::Done(events)
+            }
+            _ if now - request.requested_at > self.given_up(state) => Handled::Dead {
+                reason: format!("{} does not come to rest: its state is {:?}", row.number, row.state),
+            },
+            _ => Handled::Watch {
+                after: self.next(request, settled && !left, now),
+                state: state.json(),
+                events,
+            },
+        }
+    }
+
+    fn opened(
+        &self,
+        request: &DeploymentRequested,
+        state: &Following,
+        service_now: &ServiceNow,
+        row: &ChangeRow,
+    ) -> Event {
+        self.fact(&ChangeOpened {
+            key: request.deployment.key.clone(),
+            change: row.change_ref(service_now.name()),
+            policy: state.terms.policy.clone(),
+            found: state.settle_from.is_some(),
+        })
+    }
+
+    /// Until the platform shows an end, approvals are asked for; facts take the change further.
+    async fn goal(&self, request: &DeploymentRequested, state: &mut Following) -> (Goal, String) {
+        let now = self.context.clock.now();
+        let first = state.run_read.unwrap_or(request.requested_at);
+        if now - first < RUN_READ_INTERVAL {
+            return (Goal::AskApproval, String::new());
+        }
+        let Ok(run) = self.run_of(request).await else { return (Goal::AskApproval, String::new()) };
+        state.run_read = Some(now);
+        match run.phase {
+            RunPhase::Ended(outcome) => (Goal::Close(outcome), String::new()),
+            RunPhase::NeverStarted(outcome) => {
+                (Goal::Abandon, format!("The deployment ended before it began: {}.", outcome.as_str()))
+            }
+            RunPhase::Gone if now - request.requested_at > self.finish_within(state) => {
+                (Goal::Close(Outcome::Failed), String::new())
+            }
+            _ => (Goal::AskApproval, String::new()),
+        }
+    }
+
+    fn finish_within(&self, state: &Following) -> TimeDelta {
+        TimeDelta::hours(state.terms.close.finish_within_hours.into())
+    }
+
+    /// A month after the request, and the time for its end, nothing moves by itself any more.
+    fn given_up(&self, state: &Following) -> TimeDelta {
+        TimeDelta::days(31) + self.finish_within(state)
+    }
+
+    fn next(&self, request: &DeploymentRequested, settled: bool, now: DateTime<Utc>) -> Duration {
+        if !settled {
+            return self.settle.max(Duration::from_secs(1));
+        }
+        let young = now - request.requested_at < YOUNG;
+        Duration::from_secs(if young { 120 } else { 600 })
+    }
+}

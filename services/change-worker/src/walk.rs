@@ -1,0 +1,149 @@
+//! Takes a change towards a goal, one legal step at a time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use interlock_events::{
+    ChangeCanceled, ChangeClosed, ChangeUpdated, Deployment, DeploymentKey, Event, Outcome,
+};
+use interlock_rules::{ChangeRow, ChangeState, CloseTerms, Goal, Step, next_step, render};
+use interlock_runtime::worker::Handled;
+use interlock_servicenow::{Class, ServiceNow, ServiceNowError};
+
+use crate::Desk;
+
+/// More steps than the longest path has.
+const STEPS_MAX: usize = 6;
+
+/// How far a walk came.
+pub(crate) enum Walked {
+    /// The change is where it should be.
+    Reached,
+    /// Somebody else must move it first.
+    Waits(String),
+    /// It cannot get there any more.
+    Impossible(String),
+}
+
+/// What a walk needs beside the row.
+pub(crate) struct Walk<'a> {
+    pub service_now: &'a ServiceNow,
+    pub key: &'a DeploymentKey,
+    pub goal: Goal,
+    /// Why it is canceled, if it is.
+    pub reason: &'a str,
+    /// Close code and notes, if it is closed.
+    pub closing: Closing,
+}
+
+/// Close code and notes for one outcome.
+#[derive(Default)]
+pub(crate) struct Closing {
+    pub code: String,
+    pub notes: String,
+}
+
+impl Closing {
+    /// By the policy's terms. Notes that cannot be rendered still say how it ended.
+    pub(crate) fn of(terms: &CloseTerms, deployment: &Deployment, outcome: Outcome) -> Self {
+        let code = if outcome == Outcome::Succeeded { &terms.successful } else { &terms.unsuccessful };
+        let notes = render(&terms.notes, deployment, Some(outcome))
+            .unwrap_or_else(|fault| format!("The deployment {}. ({fault})", outcome.as_str()));
+        Self { code: code.clone(), notes }
+    }
+}
+
+impl Desk {
+    /// Walks as far as it can now. What was done before an error is in `events` too.
+    pub(crate) async fn walk(
+        &self,
+        walk: &Walk<'_>,
+        row: &ChangeRow,
+        events: &mut Vec<Event>,
+    ) -> Result<Walked, ServiceNowError> {
+        let mut row = row.clone();
+        for _ in 0..STEPS_MAX {
+            let step = next_step(walk.goal, &row);
+            let echo = match step {
+                Step::Reached => return Ok(Walked::Reached),
+                Step::WaitFor(reason) => return Ok(Walked::Waits(reason)),
+                Step::Impossible(reason) => return Ok(Walked::Impossible(reason)),
+                Step::Move(state) => self.step_to(walk, &row, state, events).await?,
+                Step::Close(outcome) => self.close(walk, &row, outcome, events).await?,
+                Step::Cancel => self.cancel(walk, &row, walk.reason, events).await?,
+            };
+            // The echo of a write does not carry the approver rows.
+            row = ChangeRow { approvers: std::mem::take(&mut row.approvers), ..echo };
+        }
+        Ok(Walked::Waits(format!("{} does not come to rest", row.number)))
+    }
+
+    async fn step_to(
+        &self,
+        walk: &Walk<'_>,
+        row: &ChangeRow,
+        state: ChangeState,
+        events: &mut Vec<Event>,
+    ) -> Result<ChangeRow, ServiceNowError> {
+        let echo = walk.service_now.move_to(&row.sys_id, state, &BTreeMap::new()).await?;
+        tracing::info!(change.number = row.number, state = ?echo.state, "moved a change");
+        events.push(self.fact(&ChangeUpdated {
+            key: walk.key.clone(),
+            change: row.change_ref(walk.service_now.name()),
+            state: state.number(),
+            ignored_fields: Vec::new(),
+        }));
+        Ok(echo)
+    }
+
+    async fn close(
+        &self,
+        walk: &Walk<'_>,
+        row: &ChangeRow,
+        outcome: Outcome,
+        events: &mut Vec<Event>,
+    ) -> Result<ChangeRow, ServiceNowError> {
+        let Closing { code, notes } = &walk.closing;
+        let echo = walk.service_now.close(&row.sys_id, code, notes).await?;
+        tracing::info!(change.number = row.number, close_code = code, "closed a change");
+        events.push(self.fact(&ChangeClosed {
+            key: walk.key.clone(),
+            change: row.change_ref(walk.service_now.name()),
+            outcome,
+            close_code: code.clone(),
+        }));
+        Ok(echo)
+    }
+
+    pub(crate) async fn cancel(
+        &self,
+        walk: &Walk<'_>,
+        row: &ChangeRow,
+        reason: &str,
+        events: &mut Vec<Event>,
+    ) -> Result<ChangeRow, ServiceNowError> {
+        let echo = walk.service_now.cancel(&row.sys_id, reason).await?;
+        tracing::info!(change.number = row.number, reason, "canceled a change");
+        events.push(self.fact(&ChangeCanceled {
+            key: walk.key.clone(),
+            change: row.change_ref(walk.service_now.name()),
+            reason: reason.into(),
+        }));
+        Ok(echo)
+    }
+}
+
+/// What an error of the instance means for a watch: outages pause and are not counted; what is refused
+/// for good is a failed attempt, so that it ends in the dead letters with the instance's words.
+pub(crate) fn failed(error: &ServiceNowError, state: serde_json::Value, events: Vec<Event>) -> Handled {
+    let something_done = !events.is_empty();
+    let watch = |after| Handled::Watch { after, state, events };
+    match error.class() {
+        Class::Transient => watch(Duration::from_secs(5)),
+        Class::Paused(pause) => watch(pause.clamp(Duration::from_secs(1), Duration::from_secs(120))),
+        Class::UnknownOutcome => watch(Duration::from_secs(1)),
+        // What was done before the refusal is told first.
+        Class::Permanent if something_done => watch(Duration::from_secs(1)),
+        Class::Permanent => Handled::Later { reason: error.to_string() },
+    }
+}
