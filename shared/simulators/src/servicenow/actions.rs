@@ -6,7 +6,9 @@ use super::api::Actor;
 use super::control::ControlError;
 use super::record::Record;
 use super::world::World;
-use super::{ServiceNow, approvals, auth, changes, dictionary};
+use super::{Account, ServiceNow, approvals, auth, changes, dictionary, seed};
+
+const ACCOUNTS_MAX: usize = 10_000;
 
 impl ServiceNow {
     /// Every change, all fields as stored.
@@ -69,6 +71,22 @@ impl ServiceNow {
                 changes::note_move(world, &sys_id, before.get("state"), to);
             }
             Ok(())
+        })
+    }
+
+    /// Adds a user who can log in and who is a member of these groups (sys_ids). Gives the user's sys_id.
+    pub fn add_user(&self, account: Account, groups: &[&str]) -> Result<String, ControlError> {
+        self.with_world(|world| {
+            if world.accounts.len() >= ACCOUNTS_MAX {
+                return Err(ControlError::TooMany("users"));
+            }
+            let user = seed::user(world, account);
+            for group in groups {
+                let member = Record::of(&[("group", group), ("user", &user)]);
+                let added = world.add("sys_user_grmember", member, "admin");
+                added.map_err(|error| ControlError::Refused(error.message))?;
+            }
+            Ok(user)
         })
     }
 

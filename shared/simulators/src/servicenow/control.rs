@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::webhook::WebhookTarget;
-use super::{Fault, ServiceNow, input, wire};
+use super::{Account, Fault, ServiceNow, input, wire};
 use crate::request_log::RequestFilter;
 
 /// Why the control plane could not do as asked.
@@ -80,7 +80,8 @@ pub(super) fn router(sim: &ServiceNow) -> Router {
         .route("/__sim/changes/{change}/reject", post(reject))
         .route("/__sim/changes/{change}/revoke", post(revoke))
         .route("/__sim/changes/{change}/set", post(set))
-        .route("/__sim/records/{table}", post(insert))
+        .route("/__sim/records/{table}", get(records).post(insert))
+        .route("/__sim/users", post(add_user))
         .route("/__sim/webhook", put(set_webhook).delete(no_webhook))
         .route("/__sim/faults", get(faults).post(add_fault).delete(clear_faults))
         .route("/__sim/knobs", get(knobs).put(set_knobs))
@@ -197,6 +198,32 @@ async fn insert(State(sim): State<ServiceNow>, Path(table): Path<String>, body: 
     let fields: Vec<_> = fields.iter().map(|(field, value)| (field.as_str(), input::text(value))).collect();
     let fields: Vec<_> = fields.iter().map(|(field, value)| (*field, value.as_str())).collect();
     let sys_id = sim.insert(&table, &fields)?;
+    Ok(Json(json!({ "sys_id": sys_id })))
+}
+
+async fn records(State(sim): State<ServiceNow>, Path(table): Path<String>) -> Answer {
+    Ok(Json(json!(sim.records(&table))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewUser {
+    user_name: String,
+    password: String,
+    name: Option<String>,
+    #[serde(default)]
+    roles: Vec<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+}
+
+async fn add_user(State(sim): State<ServiceNow>, body: Bytes) -> Answer {
+    let user: NewUser = parse(&body)?;
+    let name = user.name.as_ref().unwrap_or(&user.user_name);
+    let mut account = Account::new(&user.user_name, &user.password, name, &[]);
+    account.roles = user.roles;
+    let groups: Vec<_> = user.groups.iter().map(String::as_str).collect();
+    let sys_id = sim.add_user(account, &groups)?;
     Ok(Json(json!({ "sys_id": sys_id })))
 }
 

@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::webhook::WebhookTarget;
 use crate::clock::SimClock;
 
-/// Set-up of an instance.
-#[derive(Debug, Clone)]
+/// Set-up of an instance. By default there are the users `admin`, `interlock` (the integration), `alice.approver`
+/// (of the group "Change Management") and `bob.cab` (of "CAB Approval"); the password is the name up to its dot.
+#[derive(Clone)]
 pub struct Options {
     /// The instance's time.
     pub clock: SimClock,

@@ -36,26 +36,29 @@ pub(super) fn fill(world: &mut World, accounts: &[Account]) {
 
 fn users(world: &mut World, accounts: &[Account]) {
     for account in accounts {
-        let mut account = account.clone();
-        if account.sys_id.is_empty() {
-            account.sys_id = world.new_id();
-        }
-        let email = format!("{}@example.com", account.user_name);
-        put(
-            world,
-            "sys_user",
-            &[
-                ("sys_id", &account.sys_id),
-                ("user_name", &account.user_name),
-                ("name", &account.name),
-                ("email", &email),
-                ("active", "true"),
-                ("locked_out", "false"),
-                ("time_zone", "GMT"),
-            ],
-        );
-        world.accounts.push(account);
+        user(world, account.clone());
     }
+}
+
+/// Adds an account and its record; gives its sys_id.
+pub(super) fn user(world: &mut World, mut account: Account) -> String {
+    if account.sys_id.is_empty() {
+        account.sys_id = world.new_id();
+    }
+    let email = format!("{}@example.com", account.user_name);
+    let fields = [
+        ("sys_id", account.sys_id.as_str()),
+        ("user_name", &account.user_name),
+        ("name", &account.name),
+        ("email", &email),
+        ("active", "true"),
+        ("locked_out", "false"),
+        ("time_zone", "GMT"),
+    ];
+    put(world, "sys_user", &fields);
+    let sys_id = account.sys_id.clone();
+    world.accounts.push(account);
+    sys_id
 }
 
 fn group(world: &mut World, sys_id: &str, name: &str, member: Option<&str>) {

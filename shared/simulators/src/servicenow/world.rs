@@ -160,7 +160,8 @@ impl World {
             let change = record.get("sysapproval").to_owned();
             self.approver_rows.entry(change).or_default().push(sys_id.clone());
         }
-        self.note_effect(table, &record, actor, "record.created", record.iter());
+        let told = record.iter().filter(|(field, _)| TOLD_AT_CREATION.contains(field));
+        self.note_effect(table, &record, actor, "record.created", told);
         self.keep_notes(table, &sys_id, notes, actor);
         self.emit(table, &sys_id);
         Ok(sys_id)
@@ -273,6 +274,21 @@ impl World {
     }
 }
 
+/// What the journal tells of a new record; the rest are defaults.
+const TOLD_AT_CREATION: [&str; 12] = [
+    "approval",
+    "assignment_group",
+    "chg_model",
+    "correlation_display",
+    "element",
+    "end_date",
+    "parent",
+    "short_description",
+    "start_date",
+    "state",
+    "type",
+    "value",
+];
 const JOURNAL_VALUE_MAX: usize = 300;
 
 /// A date-time as the instance writes it.

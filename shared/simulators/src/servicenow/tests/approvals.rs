@@ -35,11 +35,14 @@ async fn one_level_or_none_can_be_chosen() {
 #[tokio::test]
 async fn one_yes_makes_the_other_rows_needless() {
     let sim = instance();
-    let carol = sim.insert("sys_user", &[("user_name", "carol"), ("name", "Carol")]).unwrap();
-    sim.insert("sys_user_grmember", &[("group", CHANGE_MANAGEMENT), ("user", &carol)]).unwrap();
+    let carol = Account::new("carol", "carol", "Carol", &[]);
+    sim.add_user(carol, &[CHANGE_MANAGEMENT]).unwrap();
     let id = assessed(&sim).await;
     sim.approve(&id, Some("alice.approver")).unwrap();
     assert_eq!(approver_states(&sim, &id)[..2], ["approved", "not_required"]);
+    let id = assessed(&sim).await;
+    sim.approve(&id, Some("carol")).unwrap();
+    assert_eq!(approver_states(&sim, &id)[..2], ["not_required", "approved"]);
 }
 
 #[tokio::test]

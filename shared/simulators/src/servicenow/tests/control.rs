@@ -184,3 +184,14 @@ async fn a_served_instance_settles_late_effects_by_itself() {
     assert!(tokio::time::timeout(std::time::Duration::from_secs(10), appear).await.is_ok());
     handle.abort();
 }
+
+#[tokio::test]
+async fn a_user_added_over_the_control_plane_can_log_in() {
+    let sim = instance();
+    let user = json!({ "user_name": "dave", "password": "dave", "groups": [CHANGE_MANAGEMENT] });
+    let added = control(&sim, "POST", "/__sim/users", user).await.json();
+    let answer = call_as(&sim, "dave", "POST", CHANGES, json!({})).await;
+    assert_eq!(answer.result()["opened_by"]["value"], added["sys_id"]);
+    let members = control(&sim, "GET", "/__sim/records/sys_user_grmember", Value::Null).await;
+    assert!(members.json().as_array().unwrap().iter().any(|row| row["user"] == added["sys_id"]));
+}
