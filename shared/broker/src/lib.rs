@@ -2,5 +2,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod codec;
+pub mod embedded;
 pub mod rabbitmq;
 pub mod topology;

@@ -1,0 +1,93 @@
+//! Publishing: a copy for each worker that subscribed, and one for the log.
+
+use chrono::{DateTime, Utc};
+use cloudevents::AttributesReader as _;
+use interlock_events::{Event, traceparent_of};
+use interlock_runtime::ports::broker::Travel;
+use rusqlite::Connection;
+
+use super::failure::Failure;
+use super::queue::{self, Message};
+use super::writer::Rung;
+use super::{log, stored};
+use crate::topology::{WORKERS, intake};
+
+/// How many messages may be ready in an intake before the door closes.
+pub(super) const INTAKE_MAX: u64 = 10_000;
+/// What follows from a delivery may go beyond that, or two full workers would wait for each other.
+pub(super) const FOLLOW_UPS_MAX: u64 = 2 * INTAKE_MAX;
+
+/// How a publication is marked.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub(super) now: DateTime<Utc>,
+    pub(super) tag: String,
+    pub(super) again: bool,
+}
+
+impl Mark {
+    pub(super) fn travel(&self, event: &Event) -> Travel {
+        Travel {
+            again: self.again,
+            traceparent: traceparent_of(event),
+            ..Travel::first(self.now, self.tag.clone())
+        }
+    }
+}
+
+/// Publishes all of `events` or, when an intake that wants one of them has no room, none.
+pub(super) fn publish(
+    connection: &Connection,
+    rung: &mut Rung,
+    events: &[Event],
+    mark: &Mark,
+    intake_max: u64,
+) -> Result<(), Failure> {
+    for event in events {
+        let bytes = stored::event_bytes(event)?;
+        for worker in WORKERS.iter().filter(|worker| worker.types.contains(&event.ty())) {
+            if queue::intake_ready(connection, worker.name, intake_max)? >= intake_max {
+                return Err(Failure::refused(
+                    intake(worker.name),
+                    format!("{intake_max} messages are ready"),
+                ));
+            }
+            let message = Message {
+                worker: worker.name,
+                lane: queue::INTAKE,
+                due: None,
+                event: &bytes,
+                travel: &mark.travel(event),
+                direct: !mark.again,
+            };
+            queue::put(connection, &message)?;
+            rung.insert(worker.name);
+        }
+        log::append(connection, mark.now, event.ty(), &bytes)?;
+    }
+    log::prune(connection, mark.now)?;
+    Ok(())
+}
+
+/// Delivers events of the log to one worker alone, by the lane that has no bound.
+pub(super) fn take_up(
+    connection: &Connection,
+    rung: &mut Rung,
+    worker: &'static str,
+    events: &[Event],
+    mark: &Mark,
+) -> Result<(), Failure> {
+    for event in events {
+        let message = Message {
+            worker,
+            lane: queue::WATCH,
+            due: None,
+            event: &stored::event_bytes(event)?,
+            travel: &mark.travel(event),
+            direct: false,
+        };
+        queue::put(connection, &message)?;
+    }
+    rung.insert(worker);
+    Ok(())
+}
