@@ -285,7 +285,7 @@ connections:
       cure: add `kind:`
     interlock.yaml:6:35: connections.number.tenant: the value does not fit
       6 |   number: { kind: github, tenant: [1] }
-      cure: write a reference to a secret: ${env:NAME} or ${file:/run/secrets/name}
+      cure: write a text
     interlock.yaml:7:3: connections.empty: `kind` is missing
       7 |   empty: …
       cure: add `kind:`
