@@ -18,7 +18,7 @@ use interlock_rules::Policies;
 use interlock_runtime::worker::{Context, Worker};
 use interlock_servicenow::ServiceNow;
 
-use subscribers::{FollowHint, FollowRecord, KeepGate};
+use subscribers::{FollowHint, FollowRecord, FollowRun, KeepGate};
 
 /// The name of its queues.
 pub const NAME: &str = "approval-worker";
@@ -48,6 +48,7 @@ pub fn worker(desk: Desk) -> Worker {
     Worker::new(NAME)
         .subscribe(KeepGate { desk: desk.clone() })
         .subscribe(FollowRecord { desk: desk.clone() })
+        .subscribe(FollowRun { desk: desk.clone() })
         .subscribe(FollowHint::<ChangeOpened>::new(desk.clone()))
         .subscribe(FollowHint::<ChangeUpdated>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentStarted>::new(desk.clone()))

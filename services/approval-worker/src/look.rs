@@ -54,13 +54,23 @@ impl Looked {
 
 impl Desk {
     /// One look, alone: whoever else looks at this gate at the moment does it for us.
-    pub(crate) async fn look(&self, gate: Gate<'_>, state: &mut GateState, began: Instant) -> Option<Looked> {
+    /// `run_first`: something happened to the run, so it is read whatever the record says.
+    pub(crate) async fn look(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        began: Instant,
+        run_first: bool,
+    ) -> Option<Looked> {
         let lease = format!("gate:{}", gate.key());
         let token = self.context.clock.tag();
         if let Ok(Claim::Held(_)) = self.context.store.claim(&lease, &token, LEASE).await {
             return None;
         }
         self.take_over(&gate.key(), state).await;
+        if run_first {
+            state.run_read = None;
+        }
         let looked = self.look_at_phase(gate, state, began).await;
         state.revision += 1;
         match looked.next {

@@ -47,12 +47,16 @@ impl Desk {
         self.context.store.projected(CHANGES, sys_id).await.ok()??.parse().ok()
     }
 
+    /// All gates that are not over.
+    pub(crate) async fn gates(&self) -> Vec<Copy> {
+        let entries = self.context.store.projection(GATES, PAGE).await.unwrap_or_default();
+        entries.iter().filter_map(|(_, json)| serde_json::from_str(json).ok()).collect()
+    }
+
     /// Gates whose change is known and may still move.
     pub(crate) async fn open_gates(&self) -> Vec<Copy> {
-        let entries = self.context.store.projection(GATES, PAGE).await.unwrap_or_default();
-        let copies = entries.iter().filter_map(|(_, json)| serde_json::from_str::<Copy>(json).ok());
-        copies
-            .filter(|copy| copy.state.change.is_some() && !matches!(copy.state.phase, Phase::Answered(_)))
-            .collect()
+        let mut gates = self.gates().await;
+        gates.retain(|copy| copy.state.change.is_some() && !matches!(copy.state.phase, Phase::Answered(_)));
+        gates
     }
 }

@@ -44,7 +44,7 @@ impl Subscriber for KeepGate {
         if delivery.spare && now < state.deadline {
             return watch(next_look(now, state.deadline, None), &state, vec![]);
         }
-        match self.desk.look(gate, &mut state, delivery.began).await {
+        match self.desk.look(gate, &mut state, delivery.began, false).await {
             None => watch(Duration::from_secs(1), &state, vec![]),
             Some(looked) => match looked.next {
                 Next::After(after) => watch(after, &state, looked.events),
