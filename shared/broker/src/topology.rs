@@ -5,7 +5,7 @@
 
 use interlock_events::{
     ApprovalWithdrawn, ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentRequested,
-    DeploymentStarted, EventData, GateBypassed, GateLost, GateRejected, GateReleased, RecordChanged,
+    DeploymentStarted, EventData, GateLost, GateRejected, GateReleased, RecordChanged,
     RunFinished,
 };
 use interlock_runtime::ports::broker::Tier;
@@ -49,13 +49,10 @@ pub const WORKERS: &[Worker] = &[
         name: "change-worker",
         types: &[
             DeploymentRequested::TYPE,
-            DeploymentStarted::TYPE,
             DeploymentFinished::TYPE,
-            RunFinished::TYPE,
             GateReleased::TYPE,
             GateRejected::TYPE,
             GateLost::TYPE,
-            GateBypassed::TYPE,
             ApprovalWithdrawn::TYPE,
         ],
     },
