@@ -1,8 +1,12 @@
 //! CI/CD platforms: a folder each, told of by webhooks and answered through their API.
 #![doc = include_str!("../README.md")]
 
+mod adapters;
 mod error;
+mod github;
 mod platform;
 
+pub(crate) use adapters::Adapter;
+pub use adapters::{Entry, Platforms, adapters, platforms};
 pub use error::PlatformError;
 pub use platform::Platform;

@@ -1,0 +1,193 @@
+//! GitHub Actions: environments with our App's custom deployment protection rule
+//! (docs: "Creating custom deployment protection rules").
+
+mod answer;
+mod auth;
+mod client;
+mod gate;
+mod payload;
+mod reading;
+mod run;
+mod settings;
+mod webhook;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::HeaderName;
+use interlock_events::{Deployment, GateHandle};
+use interlock_rules::{Permit, RunReading};
+use interlock_runtime::config::{Connection, Faults};
+use interlock_runtime::ports::clock::Clock;
+use interlock_runtime::ports::http::Http;
+use interlock_runtime::webhook::{
+    Encoding, HmacSignature, NotAuthentic, Parsed, Unreadable, Verified, Webhook, WebhookSource,
+};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::{Adapter, Platform, PlatformError};
+use client::{Call, Client};
+use gate::Gate;
+use settings::Settings;
+use webhook::Origin;
+
+/// `kind` of its connections.
+pub(crate) const KIND: &str = "github";
+/// GitHub sends no larger payload (docs: "Webhook events and payloads", payload cap).
+const BODY_BYTES_MAX: usize = 25_000_000;
+/// GitHub fails a job that waits for longer (docs: "Reviewing deployments").
+const GATE_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+const SIGNATURE: HeaderName = HeaderName::from_static("x-hub-signature-256");
+
+/// One connection to GitHub, as one App.
+pub struct GitHub {
+    origin: Origin,
+    signature: HmacSignature,
+    client: Client,
+}
+
+impl Adapter for GitHub {
+    const KIND: &'static str = KIND;
+
+    fn new(connection: &Connection, http: Arc<dyn Http>, clock: Arc<dyn Clock>) -> Result<Self, Faults> {
+        let settings = Settings::of(connection)?;
+        let Connection { name, tenant, aliases, .. } = connection;
+        let origin = Origin {
+            tenant: tenant.clone(),
+            key_name: aliases.first().unwrap_or(name).clone(),
+            name: name.clone(),
+            source: format!("/tenants/{tenant}/connections/{name}"),
+            base: settings.base.clone(),
+        };
+        let signature = HmacSignature::new(SIGNATURE, Encoding::Hex).with_prefix("sha256=");
+        Ok(Self { origin, signature, client: Client::new(http, clock, settings) })
+    }
+}
+
+impl WebhookSource for GitHub {
+    fn connection(&self) -> &str {
+        &self.origin.name
+    }
+
+    fn source_uri(&self) -> String {
+        self.origin.source.clone()
+    }
+
+    fn body_limit(&self) -> usize {
+        BODY_BYTES_MAX
+    }
+
+    fn verify(&self, webhook: Webhook) -> Result<Verified, NotAuthentic> {
+        self.signature.verify(webhook, &self.secrets()?)
+    }
+
+    fn delivery_id(&self, webhook: &Verified) -> Option<String> {
+        header(webhook, "x-github-delivery").map(str::to_owned)
+    }
+
+    fn parse(&self, webhook: &Verified) -> Result<Parsed, Unreadable> {
+        let name = header(webhook, "x-github-event")
+            .ok_or_else(|| payload::unreadable("header x-github-event", "missing"))?;
+        webhook::translate(&self.origin, name, &webhook.body, webhook.received_at)
+    }
+}
+
+#[async_trait]
+impl Platform for GitHub {
+    fn gate_limit(&self) -> Duration {
+        GATE_LIMIT
+    }
+
+    async fn read(&self, gate: &GateHandle, deployment: &Deployment) -> Result<RunReading, PlatformError> {
+        run::read(&self.client, &Gate::of(gate)?, deployment).await
+    }
+
+    async fn release(
+        &self,
+        gate: &GateHandle,
+        permit: Permit,
+        comment: &str,
+        deadline: Instant,
+    ) -> Result<(), PlatformError> {
+        let is_fresh = || match permit.is_fresh(self.client.now()) {
+            true => Ok(()),
+            false => Err(PlatformError::Transient("the permit has gone stale: nothing was sent".into())),
+        };
+        self.answer(gate, Some("approved"), comment, deadline, is_fresh).await
+    }
+
+    async fn reject(&self, gate: &GateHandle, reason: &str, deadline: Instant) -> Result<(), PlatformError> {
+        self.answer(gate, Some("rejected"), reason, deadline, || Ok(())).await
+    }
+
+    async fn cancel(&self, gate: &GateHandle, deadline: Instant) -> Result<(), PlatformError> {
+        let gate = Gate::of(gate)?;
+        let path = format!("{}/cancel", gate.run());
+        let call =
+            Call { installation: &gate.installation_id, path: &path, what: "canceling the run", deadline };
+        self.client.post(call, None, || Ok(())).await
+    }
+
+    async fn report(&self, gate: &GateHandle, text: &str, deadline: Instant) -> Result<(), PlatformError> {
+        self.answer(gate, None, text, deadline, || Ok(())).await
+    }
+}
+
+impl GitHub {
+    /// Decides the gate, or without a state only reports (docs: "Review custom deployment protection
+    /// rules for a workflow run").
+    async fn answer(
+        &self,
+        gate: &GateHandle,
+        state: Option<&str>,
+        comment: &str,
+        deadline: Instant,
+        may_send: impl Fn() -> Result<(), PlatformError> + Send + Sync,
+    ) -> Result<(), PlatformError> {
+        let gate = Gate::of(gate)?;
+        let path = format!("{}/deployment_protection_rule", gate.run());
+        let mut body = json!({
+            "environment_name": gate.environment,
+            "comment": reading::comment(comment, &gate.deployment_id),
+        });
+        if let Some(state) = state {
+            body["state"] = Value::from(state);
+        }
+        let what = match state {
+            Some("approved") => "approving the gate",
+            Some(_) => "rejecting the gate",
+            None => "reporting to the gate",
+        };
+        let call = Call { installation: &gate.installation_id, path: &path, what, deadline };
+        self.client.post(call, Some(&body), may_send).await
+    }
+
+    /// The secrets as they stand now. One that cannot be had does not stop the others.
+    fn secrets(&self) -> Result<Vec<SecretString>, NotAuthentic> {
+        let (mut secrets, mut fault) = (Vec::new(), None);
+        for reference in &self.client.settings.webhook_secrets {
+            match reference.resolve() {
+                Ok(secret) => secrets.push(secret),
+                Err(error) => fault = Some(error),
+            }
+        }
+        match fault {
+            Some(error) if secrets.is_empty() => Err(NotAuthentic::NoSecret(error.to_string())),
+            Some(error) => {
+                tracing::warn!(connection.name = %self.origin.name, %error, "a webhook secret cannot be read");
+                Ok(secrets)
+            }
+            None => Ok(secrets),
+        }
+    }
+}
+
+fn header<'a>(webhook: &'a Verified, name: &str) -> Option<&'a str> {
+    webhook.headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,132 @@
+//! Reads a run and one of its gates. Four calls; two more where a re-run leaves the attempt open.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use interlock_events::Deployment;
+use interlock_rules::{RunPhase, RunReading};
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use super::client::{Call, Client};
+use super::gate::Gate;
+use super::payload::{DeploymentPart, RunPart, StatusPart};
+use super::reading::{Jobs, Pending, Review, answer, job_of, phase, waits_for};
+use crate::PlatformError;
+
+/// A reading that takes longer is of no use: the release would come too late.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// A page; no run has more statuses or pending environments, and few more jobs.
+const PAGE: usize = 100;
+
+/// One reading in the making.
+struct Look<'a> {
+    client: &'a Client,
+    gate: &'a Gate,
+    deadline: Instant,
+    /// GitHub's own clock, as its last answer showed it.
+    date: Option<DateTime<Utc>>,
+}
+
+/// How the run and its gate stand now.
+pub(super) async fn read(
+    client: &Client,
+    gate: &Gate,
+    deployment: &Deployment,
+) -> Result<RunReading, PlatformError> {
+    let deadline = client.clock.instant() + TIMEOUT;
+    let mut look = Look { client, gate, deadline, date: None };
+    let run: RunPart = match look.get("reading the run", &gate.run()).await {
+        Err(PlatformError::Gone) => return Ok(gone(client.now(), deployment)),
+        run => run?,
+    };
+    let (Some(sha), Some(attempt)) = (run.head_sha.owned(), run.run_attempt.number()) else {
+        return Err(PlatformError::Transient("the run at GitHub has no commit or no attempt".into()));
+    };
+    let pending: Vec<Pending> =
+        look.get("reading what waits", &format!("{}/pending_deployments", gate.run())).await?;
+    let statuses = look.statuses().await?;
+    let reviews: Vec<Review> = look.get("reading the answers", &format!("{}/approvals", gate.run())).await?;
+    let bound = deployment.run.as_ref().and_then(|run| run.attempt);
+    let current = match bound {
+        Some(bound) => bound == attempt,
+        None => look.is_current(&run, attempt, &statuses).await?,
+    };
+    Ok(RunReading {
+        at: look.date.unwrap_or_else(|| client.now()),
+        dated: look.date.is_some(),
+        attempt: Some(attempt),
+        sha,
+        phase: phase(&run, waits_for(&pending, &gate.environment), &statuses, current),
+        superseded: bound.is_none() && !current,
+        answer: answer(&reviews, &gate.environment, &gate.deployment_id, attempt),
+    })
+}
+
+impl Look<'_> {
+    async fn get<T: DeserializeOwned>(&mut self, what: &str, path: &str) -> Result<T, PlatformError> {
+        let installation = &self.gate.installation_id;
+        let reply = self.client.get(Call { installation, path, what, deadline: self.deadline }).await?;
+        self.date = reply.date;
+        reply.json(what)
+    }
+
+    /// The deployment's statuses, newest first. A deployment that was deleted has none.
+    async fn statuses(&mut self) -> Result<Vec<StatusPart>, PlatformError> {
+        let path = format!("{}/statuses?per_page={PAGE}", self.gate.deployment());
+        match self.get("reading the deployment's statuses", &path).await {
+            Err(PlatformError::Gone) => Ok(Vec::new()),
+            statuses => statuses,
+        }
+    }
+
+    /// Whether the deployment is of the run's present attempt. Its event did not say, and GitHub's
+    /// deployments do not name their run: those made before the attempt began are of an earlier one.
+    async fn is_current(
+        &mut self,
+        run: &RunPart,
+        attempt: u32,
+        statuses: &[StatusPart],
+    ) -> Result<bool, PlatformError> {
+        if attempt == 1 {
+            return Ok(true);
+        }
+        let path = self.gate.deployment();
+        let deployment: DeploymentPart = match self.get("reading the deployment", &path).await {
+            Err(PlatformError::Gone) => return Ok(false),
+            deployment => deployment?,
+        };
+        match (deployment.created_at.time(), run.run_started_at.time()) {
+            (Some(created), Some(started)) if created != started => Ok(created > started),
+            _ => self.has_current_job(statuses).await,
+        }
+    }
+
+    /// Times are whole seconds: where they do not tell, the job does.
+    async fn has_current_job(&mut self, statuses: &[StatusPart]) -> Result<bool, PlatformError> {
+        let open =
+            || PlatformError::Transient("GitHub does not show which attempt the deployment is of".into());
+        let job = job_of(statuses).ok_or_else(open)?;
+        let path = format!("{}/jobs?filter=latest&per_page={PAGE}", self.gate.run());
+        let jobs: Jobs = self.get("reading the run's jobs", &path).await?;
+        if jobs.jobs.iter().any(|one| one.id.raw() == job) {
+            return Ok(true);
+        }
+        let all =
+            jobs.total_count.number().is_some_and(|total| usize::try_from(total) == Ok(jobs.jobs.len()));
+        if all { Ok(false) } else { Err(open()) }
+    }
+}
+
+/// GitHub answers 404 for what is not there and for what we may not see.
+fn gone(now: DateTime<Utc>, deployment: &Deployment) -> RunReading {
+    RunReading {
+        at: now,
+        dated: false,
+        attempt: None,
+        sha: deployment.sha.clone(),
+        phase: RunPhase::Gone,
+        superseded: false,
+        answer: None,
+    }
+}
