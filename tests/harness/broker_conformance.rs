@@ -319,6 +319,23 @@ pub async fn the_log_is_read_from_a_time_on(subject: Subject) {
     assert!(broker.log(Utc::now(), &[], 10).await.expect("read").is_empty());
 }
 
+/// The log is read up to the call, also while others go on publishing.
+pub async fn the_log_has_an_end_while_others_publish(subject: Subject) {
+    let since = Utc::now();
+    let first = fault("first");
+    subject.broker.publish(std::slice::from_ref(&first), false).await.expect("published");
+    let other = subject.broker.clone();
+    let noise = tokio::spawn(async move {
+        for number in 0.. {
+            other.publish(&[fault(&format!("n{number}"))], false).await.expect("published");
+        }
+    });
+    let read = timeout(DEADLINE, subject.broker.log(since, &[], 100_000)).await;
+    noise.abort();
+    let entries = read.expect("it ends").expect("read");
+    assert_eq!(entries.first().map(|entry| &entry.event), Some(&first));
+}
+
 /// Bytes that are no event arrive as such, and can be dead-lettered.
 pub async fn poison_arrives_as_unreadable(subject: Subject) {
     let Some(poison) = &subject.poison else { return };
@@ -426,6 +443,7 @@ macro_rules! broker_conformance {
             a_dead_letter_keeps_its_reason,
             a_dead_letter_is_replayed_into_a_watch,
             the_log_is_read_from_a_time_on,
+            the_log_has_an_end_while_others_publish,
             poison_arrives_as_unreadable,
             stopping_gives_back_what_was_not_begun,
             a_take_up_reaches_one_worker_only,

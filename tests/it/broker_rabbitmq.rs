@@ -6,11 +6,13 @@ use std::time::Duration;
 use chrono::Utc;
 use interlock_broker::rabbitmq::{Options, RabbitMq};
 use interlock_events::{Event, FaultRaised, RecordChanged, event};
-use interlock_runtime::ports::broker::{Broker, BrokerError, Prefetch, PublishError, Settlement, Then};
+use interlock_runtime::ports::broker::{
+    Broker, BrokerError, Prefetch, PublishError, Settlement, Then, Tier, Travel,
+};
 use interlock_runtime::ports::clock::SystemClock;
 use interlock_tests::broker_conformance::Subject;
 use interlock_tests::servers;
-use lapin::options::{BasicPublishOptions, QueueDeleteOptions};
+use lapin::options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 
 const APPROVAL: &str = "approval-worker";
@@ -249,4 +251,91 @@ async fn a_broker_that_does_not_answer_is_told_in_time() {
     node.thaw();
     until_published(&broker, &hint("b")).await;
     broker.close().await;
+}
+
+/// Runs `rabbitmqctl` against a private node, which has its own port mapper and cookie.
+fn control(node: &servers::PrivateBroker, arguments: &[&str]) {
+    let port = node.amqp_url().rsplit(':').next().and_then(|rest| rest.split('/').next().map(str::to_owned));
+    let port = port.expect("the address names a port");
+    let tests = std::env::var("INTERLOCK_TEST_DIR").expect("scripts/test or scripts/servers sets it");
+    let directory = std::path::Path::new(&tests).join(format!("rabbitmq-{port}"));
+    let ports = std::fs::read_to_string(directory.join("ports")).expect("the node wrote its ports");
+    // The port mapper's stands first.
+    let mapper = ports.split(|byte: char| !byte.is_ascii_digit()).find(|word| !word.is_empty());
+    let mapper = mapper.expect("a port");
+    let server = std::env::var("RABBITMQ_SERVER").unwrap_or("/usr/lib/rabbitmq/bin/rabbitmq-server".into());
+    let done = std::process::Command::new(std::path::Path::new(&server).with_file_name("rabbitmqctl"))
+        .envs([("HOME", directory.as_os_str()), ("ERL_EPMD_PORT", mapper.as_ref())])
+        .env("RABBITMQ_CONF_ENV_FILE", directory.join("rabbitmq-env.conf"))
+        .args(["-n", &format!("interlock-{port}@localhost")])
+        .args(arguments)
+        .output()
+        .expect("rabbitmqctl stands beside the server");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_alarm_of_the_broker_refuses_at_once_and_consuming_goes_on() {
+    let node = tokio::task::spawn_blocking(servers::PrivateBroker::start).await.expect("started");
+    let broker = connect(&node.amqp_url()).await;
+    let mut inbox = broker.consume(APPROVAL, PREFETCH).await.expect("consumed");
+    broker.publish(&[hint("a")], false).await.expect("published");
+    control(&node, &["set_vm_memory_high_watermark", "0.00001"]);
+    let deadline = tokio::time::Instant::now() + DEADLINE * 2;
+    // The broker blocks a connection when it next publishes.
+    while broker.publish(&[hint("b")], false).await.is_ok() {
+        assert!(tokio::time::Instant::now() < deadline, "no alarm");
+    }
+    let asked = tokio::time::Instant::now();
+    let blocked = broker.publish(&[hint("c")], false).await;
+    assert!(matches!(blocked, Err(PublishError::Unconfirmed { .. })), "{blocked:?}");
+    assert!(asked.elapsed() < Duration::from_secs(1), "it waited {:?}", asked.elapsed());
+    let came = tokio::time::timeout(DEADLINE, inbox.next()).await.expect("consuming goes on").expect("open");
+    let came = came.expect("a delivery");
+    let done = Settlement { publish: Vec::new(), then: Then::Ack };
+    inbox.settler().settle(&came.receipt, &done).await.expect("an ack needs no publishing");
+    control(&node, &["set_vm_memory_high_watermark", "0.4"]);
+    until_published(&broker, &hint("d")).await;
+    broker.close().await;
+}
+
+/// Returns the first message of a queue so often that the broker gives it up.
+async fn wear_out(url: &str, queue: &str) {
+    let (_connection, channel) = channel(url).await;
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let mut returned = 0;
+    while returned <= 100 {
+        assert!(tokio::time::Instant::now() < deadline, "returned {returned} times only");
+        let got = channel.basic_get(queue.into(), BasicGetOptions::default()).await.expect("asked");
+        if let Some(message) = got {
+            message.reject(BasicRejectOptions { requeue: true }).await.expect("returned");
+            returned += 1;
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_the_broker_itself_gives_up_is_a_dead_letter_that_can_be_replayed_into_a_watch() {
+    let url = servers::shared_broker().amqp_url;
+    let broker = connect(&url).await;
+    broker.publish(&[hint("a")], false).await.expect("published");
+    wear_out(&url, "interlock.approval-worker").await;
+    let deadline = tokio::time::Instant::now() + DEADLINE;
+    let letter = loop {
+        assert!(tokio::time::Instant::now() < deadline, "no dead letter");
+        if let Some(letter) = broker.dead_letters(APPROVAL, 1).await.expect("read").pop() {
+            break letter;
+        }
+    };
+    assert!(letter.reason.contains("delivery_limit") && letter.at.is_none(), "{letter:?}");
+    assert!(broker.replay_dead_letter(APPROVAL, &letter.id, "n1").await.expect("replayed"));
+    let mut inbox = broker.consume(APPROVAL, PREFETCH).await.expect("consumed");
+    for tick in 0..2 {
+        let came = tokio::time::timeout(DEADLINE, inbox.next()).await.expect("in time");
+        let delivered = came.expect("open").expect("a delivery");
+        assert_eq!((delivered.travel.tick, delivered.returned), (tick, 0));
+        let travel = Box::new(Travel { tick: tick + 1, ..delivered.travel.clone() });
+        let again = Settlement { publish: Vec::new(), then: Then::Again { tier: Tier::OneSecond, travel } };
+        inbox.settler().settle(&delivered.receipt, &again).await.expect("settled");
+    }
 }

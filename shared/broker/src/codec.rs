@@ -11,12 +11,15 @@ use interlock_runtime::ports::broker::{Travel, Unreadable};
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable, ShortString};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 const STRUCTURED: &str = "application/cloudevents+json";
 const PREFIXES: [&str; 3] = ["cloudEvents_", "cloudEvents:", "ce-"];
 /// Property and header frames have to fit one AMQP frame (128 KiB by default), or the connection is closed.
 const STATE_BYTES: usize = 16 * 1024;
 const REASON_BYTES: usize = 8 * 1024;
+/// What others chose the length of.
+const FOREIGN_BYTES: usize = 1024;
 const PERSISTENT: u8 = 2;
 
 /// Marks a replayed dead letter.
@@ -57,8 +60,8 @@ pub fn encode(
     let (body, properties) = match event {
         Ok(event) => {
             let body = serde_json::to_vec(event).map_err(|e| Unwritable::Event(e.to_string()))?;
-            put(&mut headers, "cloudEvents_source", text(&event.source().to_string()));
-            put(&mut headers, "cloudEvents_type", text(event.ty()));
+            put_foreign(&mut headers, "cloudEvents_source", &event.source().to_string());
+            put_foreign(&mut headers, "cloudEvents_type", event.ty());
             (Bytes::from(body), described(properties, event))
         }
         Err(unreadable) => (unreadable.bytes.clone(), properties),
@@ -104,7 +107,7 @@ fn headers(travel: &Travel) -> Result<FieldTable, Unwritable> {
         put(&mut table, "interlock-reason", text(shortened(reason)));
     }
     if let Some(traceparent) = &travel.traceparent {
-        put(&mut table, "traceparent", text(traceparent));
+        put_foreign(&mut table, "traceparent", traceparent);
     }
     if let Some(state) = &travel.state {
         let state = state.to_string();
@@ -118,6 +121,13 @@ fn headers(travel: &Travel) -> Result<FieldTable, Unwritable> {
 
 fn put(table: &mut FieldTable, name: &'static str, value: AMQPValue) {
     table.insert(name.into(), value);
+}
+
+/// Left out when it is too long: it helps to look at a message, and stands in its body.
+fn put_foreign(table: &mut FieldTable, name: &'static str, value: &str) {
+    if value.len() <= FOREIGN_BYTES {
+        put(table, name, text(value));
+    }
 }
 
 fn text(value: &str) -> AMQPValue {
@@ -206,7 +216,12 @@ pub fn travel_of(properties: &BasicProperties, event: Option<&Event>, now: DateT
 /// Another publisher mints no tag; its event's id is as stable.
 fn tag_of(properties: &BasicProperties, event: Option<&Event>) -> String {
     let minted = header(properties, "interlock-tag").filter(|tag| !tag.is_empty());
-    minted.or_else(|| event.map(|event| event.id().to_owned())).unwrap_or_default()
+    let tag = minted.or_else(|| event.map(|event| event.id().to_owned())).unwrap_or_default();
+    if tag.len() > FOREIGN_BYTES {
+        Uuid::new_v5(&Uuid::NAMESPACE_OID, tag.as_bytes()).to_string()
+    } else {
+        tag
+    }
 }
 
 /// How often the broker counts a message as returned (`x-delivery-count`).

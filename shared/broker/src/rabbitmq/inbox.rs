@@ -80,11 +80,13 @@ impl Inbox for RabbitInbox {
         }
         let (watch, came) = tokio::select! {
             biased;
+            // First, so that nothing that was sent ahead is begun once the connection is lost.
+            reason = self.link.until_over(self.life) => return self.lose(reason),
             came = self.watch.consumer.next() => (true, came),
             came = self.intake.consumer.next() => (false, came),
-            reason = self.link.until_over(self.life) => return self.lose(reason),
         };
         match came {
+            Some(Ok(delivery)) if !delivery.acker.usable() => self.lose("its channel is gone".into()),
             Some(Ok(delivery)) => Some(Ok(self.settler.take(delivery, watch, self.clock.now()))),
             Some(Err(error)) => self.lose(faults::text(&error)),
             // The broker cancels a consumer whose queue was deleted or lost its leader.

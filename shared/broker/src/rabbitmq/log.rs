@@ -23,6 +23,8 @@ use crate::{codec, topology};
 const PREFETCH: u16 = 512;
 /// A chunk is sent at once, so a gap inside it is short.
 const GAP: Duration = Duration::from_millis(400);
+/// While others publish there is always another entry; the last chunk is long there by then.
+const FOLLOW: Duration = Duration::from_secs(2);
 /// How long the first entry of a log may take that is not empty.
 const FIRST: Duration = Duration::from_secs(10);
 /// How long an apparently empty log is believed to hold something after all.
@@ -36,8 +38,9 @@ pub async fn read(
     since: DateTime<Utc>,
     types: &[&str],
     limit: usize,
+    now: DateTime<Utc>,
 ) -> Result<Vec<LogEntry>, BrokerError> {
-    let Some(end) = end(link).await? else { return Ok(Vec::new()) };
+    let Some(end) = end(link, now).await? else { return Ok(Vec::new()) };
     if end.at < since || limit == 0 {
         return Ok(Vec::new());
     }
@@ -80,16 +83,30 @@ struct End {
     at: DateTime<Utc>,
 }
 
-async fn end(link: &Link) -> Result<Option<End>, BrokerError> {
+async fn end(link: &Link, now: DateTime<Utc>) -> Result<Option<End>, BrokerError> {
     let patience = if count(&channel(link).await?, topology::LOG).await? == 0 { EMPTY } else { FIRST };
     let mut reader = Reader::open(link, AMQPValue::LongString("last".into())).await?;
-    let mut end: Option<End> = None;
-    while let Some(delivery) = reader.next(if end.is_some() { GAP } else { patience }).await? {
-        let offset = codec::stream_offset(&delivery.properties).unwrap_or_default();
-        let at = at(&delivery).max(end.map_or(DateTime::UNIX_EPOCH, |end| end.at));
-        end = Some(End { offset, at });
+    let Some(first) = reader.next(patience).await? else { return Ok(None) };
+    let mut end = End::of(&first);
+    let follow = async {
+        while end.at <= now {
+            let Some(delivery) = reader.next(GAP).await? else { break };
+            let later = End::of(&delivery);
+            end = End { at: later.at.max(end.at), ..later };
+        }
+        Ok(())
+    };
+    match tokio::time::timeout(FOLLOW, follow).await {
+        Ok(followed) => followed.map(|()| Some(end)),
+        Err(_) => Ok(Some(end)),
     }
-    Ok(end)
+}
+
+impl End {
+    fn of(delivery: &Delivery) -> Self {
+        let offset = codec::stream_offset(&delivery.properties).unwrap_or_default();
+        Self { offset, at: at(delivery) }
+    }
 }
 
 struct Reader {

@@ -204,7 +204,7 @@ impl Broker for RabbitMq {
         types: &[&str],
         limit: usize,
     ) -> Result<Vec<LogEntry>, BrokerError> {
-        log::read(&self.consume, since, types, limit).await
+        log::read(&self.consume, since, types, limit, self.clock.now()).await
     }
 
     async fn take_up(&self, worker: &'static str, events: &[Event]) -> Result<(), PublishError> {
