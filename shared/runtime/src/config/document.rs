@@ -1,7 +1,6 @@
 //! One YAML text, read piece by piece. Every piece is parsed out of the whole text, so that lines are true
 //! and anchors hold; a fault in one piece does not hide those in another.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,7 +10,8 @@ use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, IntoDeserializer}
 use serde_saphyr::{Error, Location, Spanned};
 
 use super::fault::{Fault, Faults, Origin, Reading, excerpt, is_secretive, line};
-use super::piece::{At, Fields, Keys};
+use super::piece::{At, Keys};
+use super::watch::{Fields, Trail, Watch};
 
 /// Faults that are gathered of one mapping before the rest is left unread.
 const FAULTS_PER_PIECE_MAX: usize = 20;
@@ -65,7 +65,8 @@ impl Document {
         if let Some(value) = self.is_value.then(|| self.as_text()).flatten() {
             return Ok(Some(value));
         }
-        self.select(path, PhantomData::<T>).map_err(|error| Box::new(self.fault_of(&error, path, None)))
+        self.select(path, PhantomData::<T>)
+            .map_err(|error| Box::new(self.fault_of(&error, path, &Trail::default())))
     }
 
     fn as_text<T: DeserializeOwned>(&self) -> Option<T> {
@@ -75,37 +76,37 @@ impl Document {
 
     /// The keys of the mapping at `path`, in order; none where nothing stands there.
     pub(super) fn keys(&self, path: &[Step<'_>]) -> Result<Vec<Spanned<String>>, Box<Fault>> {
-        let keys = self.select(path, Keys).map_err(|error| Box::new(self.fault_of(&error, path, None)))?;
+        let keys = self
+            .select(path, Keys)
+            .map_err(|error| Box::new(self.fault_of(&error, path, &Trail::default())))?;
         Ok(keys.unwrap_or_default())
     }
 
     /// The mapping at `path` without the keys `ignored`, and every fault in it that can be told apart.
     ///
-    /// The parser stops at the first fault; the key it stopped at is then left out, and the rest read anew.
+    /// The parser stops at the first fault; the entry it stopped at is then left out, and the rest read anew.
     pub(super) fn fields<T: DeserializeOwned>(
         &self,
         path: &[Step<'_>],
         ignored: &[&str],
     ) -> Result<T, Faults> {
-        let mut skipped: Vec<String> = ignored.iter().map(|&key| key.to_owned()).collect();
+        let mut skipped: Vec<Vec<String>> = ignored.iter().map(|&key| vec![key.to_owned()]).collect();
         let mut faults = Faults::default();
         loop {
-            let current = RefCell::new(None);
-            let error = match self
-                .select(path, Fields { skipped: &skipped, current: &current, fields: PhantomData })
-            {
+            let watch = Watch::new(&skipped);
+            let error = match self.select(path, Fields { watch: &watch, fields: PhantomData }) {
                 Ok(Some(fields)) => return faults.into_result().map(|()| fields),
                 Ok(None) => return Err(self.fault(path, "nothing stands here".to_owned(), None).into()),
                 Err(error) => error,
             };
-            let key: Option<Spanned<String>> = current.take();
-            if !is_missing_one_of(&error, &skipped) {
-                faults.0.push(self.fault_of(&error, path, key.as_ref()));
+            let trail = watch.into_trail();
+            if !is_left_out(&error, &trail, &skipped) {
+                faults.0.push(self.fault_of(&error, path, &trail));
             }
-            match key {
-                Some(key) if faults.0.len() < FAULTS_PER_PIECE_MAX => skipped.push(key.value),
-                _ => return Err(faults),
+            if trail.path.is_empty() || faults.0.len() >= FAULTS_PER_PIECE_MAX {
+                return Err(faults);
             }
+            skipped.push(trail.path);
         }
     }
 
@@ -142,17 +143,14 @@ impl Document {
             .map_or(Location::UNKNOWN, |place| place.referenced)
     }
 
-    fn location_of(&self, error: &Error, path: &[Step<'_>], key: Option<&Spanned<String>>) -> Location {
+    fn location_of(&self, error: &Error, path: &[Step<'_>], trail: &Trail) -> Location {
         let known = |location: &Location| *location != Location::UNKNOWN;
-        if key.is_none() && matches!(error.without_snippet(), Error::SerdeMissingField { .. }) {
+        if trail.path.is_empty() && matches!(error.without_snippet(), Error::SerdeMissingField { .. }) {
             // The parser names the last key that it read; the reader looks for the mapping's own.
             return self.locate_key(path).unwrap_or_else(|| self.locate(path));
         }
-        error
-            .location()
-            .filter(known)
-            .or_else(|| key.map(|key| key.referenced).filter(known))
-            .unwrap_or_else(|| self.locate(path))
+        let at_error = error.location().filter(known);
+        at_error.or(trail.location.filter(known)).unwrap_or_else(|| self.locate(path))
     }
 
     fn locate_key(&self, path: &[Step<'_>]) -> Option<Location> {
@@ -160,13 +158,12 @@ impl Document {
         self.keys(above).ok()?.into_iter().find(|key| key.value == *name).map(|key| key.referenced)
     }
 
-    fn fault_of(&self, error: &Error, path: &[Step<'_>], key: Option<&Spanned<String>>) -> Fault {
-        let origin = self.origin_at(self.location_of(error, path, key));
+    fn fault_of(&self, error: &Error, path: &[Step<'_>], trail: &Trail) -> Fault {
+        let origin = self.origin_at(self.location_of(error, path, trail));
         let is_unknown = matches!(error.without_snippet(), Error::SerdeUnknownField { .. });
-        let path = match key {
-            Some(key) if !is_unknown => join(&dotted(path), &key.value),
-            _ => dotted(path),
-        };
+        // An unknown key is named by what is wrong; its path is where it was not expected.
+        let entries = &trail.path[..trail.path.len() - usize::from(is_unknown && !trail.path.is_empty())];
+        let path = entries.iter().fold(dotted(path), |path, entry| join(&path, entry));
         let shown = origin.line.and_then(|number| line(&self.text, number)).unwrap_or_default();
         let reading = Reading::of(error, is_secretive(&path) || is_secretive(shown));
         let excerpt = origin.line.and_then(|line| excerpt(&self.text, line, reading.hide));
@@ -192,11 +189,15 @@ pub(super) fn dotted(path: &[Step<'_>]) -> String {
     })
 }
 
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
+fn join(path: &str, entry: &str) -> String {
+    let separator = if path.is_empty() || entry.starts_with('[') { "" } else { "." };
+    format!("{path}{separator}{entry}")
 }
 
 /// A field that is missing only because its faulty value was left out is no fault of its own.
-fn is_missing_one_of(error: &Error, skipped: &[String]) -> bool {
-    matches!(error.without_snippet(), Error::SerdeMissingField { field, .. } if skipped.iter().any(|key| key == field))
+fn is_left_out(error: &Error, trail: &Trail, skipped: &[Vec<String>]) -> bool {
+    let Error::SerdeMissingField { field, .. } = error.without_snippet() else { return false };
+    skipped
+        .iter()
+        .any(|path| path.split_last().is_some_and(|(last, above)| last == field && above == trail.path))
 }

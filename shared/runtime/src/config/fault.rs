@@ -154,9 +154,7 @@ impl Reading {
             }
             Error::SerdeInvalidType { unexpected: found, expected, .. }
             | Error::SerdeInvalidValue { unexpected: found, expected, .. } => misfit(found, expected),
-            Error::Unexpected { expected, .. } => {
-                misfit("the value", &format!("a {}", expected.replace("string scalar", "text")))
-            }
+            Error::Unexpected { expected, .. } => misfit("the value", shape(expected)),
             Error::InvalidScalar { ty, .. } => Self { cure: scalar_cure(ty), ..misfit("the value", ty) },
             Error::DuplicateMappingKey { key, .. } => {
                 let key = key.as_deref().unwrap_or_default();
@@ -184,6 +182,16 @@ impl Reading {
     }
 }
 
+/// The parser's events are not the reader's words.
+fn shape(expected: &'static str) -> &'static str {
+    match expected {
+        "string scalar" => "a text",
+        "mapping start" => "keys with values",
+        "sequence start" => "a list",
+        other => other,
+    }
+}
+
 /// Rust's names of types are not the reader's. A caller that knows the range says more.
 fn scalar_cure(ty: &str) -> Option<String> {
     let kind = match ty.as_bytes().first() {
@@ -198,10 +206,11 @@ fn scalar_cure(ty: &str) -> Option<String> {
 
 /// The nearest of the known names first, if one is near.
 pub(super) fn one_of<S: AsRef<str>>(name: &str, known: &[S]) -> String {
+    let is_near = |distance: usize, known: &str| distance <= known.len() / 3 + 1 || known.starts_with(name);
     let near = known
         .iter()
         .map(|known| (strsim::damerau_levenshtein(name, known.as_ref()), known.as_ref()))
-        .filter(|(distance, known)| *distance <= known.len() / 3 + 1)
+        .filter(|(distance, known)| is_near(*distance, known))
         .min();
     let all = known.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     match near {

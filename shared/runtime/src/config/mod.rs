@@ -9,6 +9,7 @@ mod layers;
 mod piece;
 mod policies;
 mod sections;
+mod watch;
 
 use std::fs::File;
 use std::io::Read;

@@ -1,12 +1,8 @@
-//! How one piece is taken out of a YAML text: the steps towards it, and the two ways to read a mapping.
+//! How one piece is taken out of a YAML text: the steps towards it, and the keys of a mapping.
 
-use std::cell::RefCell;
 use std::fmt;
-use std::marker::PhantomData;
 
-use serde::Deserialize;
-use serde::de::value::{MapAccessDeserializer, MapDeserializer};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
 use super::document::Step;
@@ -102,66 +98,5 @@ impl<'de> Visitor<'de> for Keys {
             keys.push(key);
         }
         Ok(keys)
-    }
-}
-
-/// Reads a mapping without some of its keys, and remembers the key in hand when it fails.
-pub(super) struct Fields<'p, T> {
-    pub(super) skipped: &'p [String],
-    pub(super) current: &'p RefCell<Option<Spanned<String>>>,
-    pub(super) fields: PhantomData<T>,
-}
-
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for Fields<'_, T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<'_, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("keys with values")
-    }
-
-    /// A name with nothing behind it has no keys; what it lacks is then told by name.
-    fn visit_unit<E: serde::de::Error>(self) -> Result<T, E> {
-        T::deserialize(MapDeserializer::new(std::iter::empty::<(&str, &str)>()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
-        let map = Watched { map, skipped: self.skipped, current: self.current };
-        T::deserialize(MapAccessDeserializer::new(map))
-    }
-}
-
-struct Watched<'p, A> {
-    map: A,
-    skipped: &'p [String],
-    current: &'p RefCell<Option<Spanned<String>>>,
-}
-
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Watched<'_, A> {
-    type Error = A::Error;
-
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
-        self.current.replace(None);
-        while let Some(key) = self.map.next_key::<Spanned<String>>()? {
-            if self.skipped.contains(&key.value) {
-                self.map.next_value::<IgnoredAny>()?;
-                continue;
-            }
-            let name = key.value.clone();
-            self.current.replace(Some(key));
-            return seed.deserialize(name.into_deserializer()).map(Some);
-        }
-        Ok(None)
-    }
-
-    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
-        self.map.next_value_seed(seed)
     }
 }
