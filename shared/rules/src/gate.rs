@@ -111,6 +111,7 @@ pub fn conclude(
         return Conclusion::Superseded { reason };
     }
     match run.phase {
+        RunPhase::Waiting if has_answer(run, answered, settle) => Conclusion::NotYet,
         RunPhase::Waiting => Conclusion::StillWaiting,
         RunPhase::Queued => Conclusion::NotYet,
         RunPhase::Gone => Conclusion::Lost { reason: "the platform does not know the run".into() },
@@ -129,6 +130,13 @@ pub fn conclude(
             }
         }
     }
+}
+
+/// The platform has our answer, and something else holds the job: another rule, or its own delay.
+fn has_answer(run: &RunReading, answered: Option<&Answered>, settle: Duration) -> bool {
+    let shown = run.answer.as_ref().is_some_and(|answer| answer.ours);
+    let settle = TimeDelta::from_std(settle).unwrap_or(TimeDelta::MAX);
+    shown || answered.is_some_and(|answered| answered.accepted && run.at - answered.at < settle)
 }
 
 fn how_it_began(shown: Option<&Answer>, answered: Option<&Answered>, settled: bool) -> Conclusion {
@@ -215,6 +223,23 @@ mod tests {
     #[test]
     fn a_queued_run_says_nothing_about_its_gate() {
         assert_eq!(judge(&run(RunPhase::Queued), Some(&answered(true, true)), None), Conclusion::NotYet);
+    }
+
+    #[test]
+    fn a_run_that_still_waits_is_decided_afresh_unless_the_platform_has_our_answer() {
+        let waiting = run(RunPhase::Waiting);
+        assert_eq!(judge(&waiting, None, None), Conclusion::StillWaiting);
+        assert_eq!(judge(&waiting, Some(&answered(true, false)), None), Conclusion::StillWaiting);
+        assert_eq!(
+            judge(&waiting, Some(&answered(true, true)), None),
+            Conclusion::NotYet,
+            "a moment after its 2xx"
+        );
+        let long_ago = Answered { at: at(60 - 75), ..answered(true, true) };
+        assert_eq!(judge(&waiting, Some(&long_ago), None), Conclusion::StillWaiting);
+        let ours = Answer { released: true, ours: true, by: "interlock[bot]".into() };
+        let held = RunReading { answer: Some(ours), ..waiting };
+        assert_eq!(judge(&held, Some(&long_ago), None), Conclusion::NotYet, "another rule holds the job");
     }
 
     #[test]

@@ -74,10 +74,11 @@ impl Desk {
         let mut in_hand = JoinSet::new();
         let ended = loop {
             self.until_unstuck(shutdown).await;
+            while in_hand.try_join_next().is_some() {}
+            // Nothing but the end cancels `next`: what it was about to hand out must not get lost.
             tokio::select! {
                 biased;
                 () = shutdown.begun() => break Ok(()),
-                Some(_) = in_hand.join_next(), if !in_hand.is_empty() => {}
                 next = inbox.next() => match next {
                     Some(Ok(delivered)) => {
                         let (desk, settler) = (self.clone(), settler.clone());
