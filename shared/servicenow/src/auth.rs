@@ -6,9 +6,10 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::Http;
+use interlock_runtime::secret::SecretRef;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -39,18 +40,27 @@ impl Credentials {
         Self { auth, token_url, http, clock, token: Mutex::default() }
     }
 
-    /// The `Authorization` of the next call.
-    pub(crate) async fn header(&self, deadline: Instant) -> Result<HeaderValue, Fault> {
+    /// The header that says who we are in the next call.
+    pub(crate) async fn header(&self, deadline: Instant) -> Result<(HeaderName, HeaderValue), Fault> {
+        let value = self.value(deadline).await?;
+        let name = match self.auth {
+            Auth::ApiKey { .. } => HeaderName::from_static("x-sn-apikey"),
+            Auth::Basic { .. } | Auth::Oauth { .. } => header::AUTHORIZATION,
+        };
+        Ok((name, value))
+    }
+
+    async fn value(&self, deadline: Instant) -> Result<HeaderValue, Fault> {
         match &self.auth {
             Auth::Basic { username, password } => {
-                let password = password.resolve().map_err(|error| Fault::Input(error.to_string()))?;
+                let password = resolve(password)?;
                 let pair = format!("{username}:{}", password.expose_secret());
                 sensitive(&format!("Basic {}", STANDARD.encode(pair)))
             }
             Auth::Oauth { client_id, client_secret } => {
-                let secret = client_secret.resolve().map_err(|error| Fault::Input(error.to_string()))?;
-                self.bearer(client_id, &secret, deadline).await
+                self.bearer(client_id, &resolve(client_secret)?, deadline).await
             }
+            Auth::ApiKey { key } => sensitive(resolve(key)?.expose_secret()),
         }
     }
 
@@ -115,6 +125,11 @@ fn token(body: &[u8], asked_at: Instant) -> Option<Token> {
 
 fn seconds(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// Read anew for each call, so that a rotated secret needs no restart.
+fn resolve(secret: &SecretRef) -> Result<SecretString, Fault> {
+    secret.resolve().map_err(|error| Fault::Input(error.to_string()))
 }
 
 fn sensitive(text: &str) -> Result<HeaderValue, Fault> {

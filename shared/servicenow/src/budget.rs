@@ -62,9 +62,29 @@ struct Mood {
     paused_until: Option<Instant>,
 }
 
-pub(crate) enum Permit {
-    Shared(String),
-    Alone { _permit: OwnedSemaphorePermit },
+/// The right to make one call. Dropped in mid-call it goes back by itself, so that callers who
+/// give up do not keep others waiting until the lease ends.
+pub(crate) struct Permit {
+    held: Option<(Arc<dyn Store>, String, String)>,
+    _alone: Option<OwnedSemaphorePermit>,
+}
+
+impl Permit {
+    pub(crate) async fn give_back(mut self) {
+        if let Some((store, instance, holder)) = self.held.take() {
+            // What fails here ends by its lease.
+            let _ = store.give_back(&instance, &holder).await;
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let runtime = tokio::runtime::Handle::try_current();
+        if let (Some((store, instance, holder)), Ok(runtime)) = (self.held.take(), runtime) {
+            runtime.spawn(async move { store.give_back(&instance, &holder).await });
+        }
+    }
 }
 
 impl Budget {
@@ -90,7 +110,10 @@ impl Budget {
             }
             let lease = deadline.saturating_duration_since(now) + LEASE_MARGIN;
             match self.store.acquire(&self.instance, &holder, self.limit(lane, now), lease).await {
-                Ok(Admission::Admitted) => return Ok(Permit::Shared(holder)),
+                Ok(Admission::Admitted) => {
+                    let held = Some((self.store.clone(), self.instance.clone(), holder));
+                    return Ok(Permit { held, _alone: None });
+                }
                 Ok(Admission::Paused(wait)) => return Err(paused(wait, "the instance asked for a pause")),
                 Ok(Admission::Busy(hint)) => {
                     let wait = hint.clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX);
@@ -107,15 +130,8 @@ impl Budget {
     async fn admit_alone(&self, give_up: Instant) -> Result<Permit, Fault> {
         let permit = tokio::time::timeout_at(give_up, self.alone.clone().acquire_owned()).await;
         match permit {
-            Ok(Ok(permit)) => Ok(Permit::Alone { _permit: permit }),
+            Ok(Ok(permit)) => Ok(Permit { held: None, _alone: Some(permit) }),
             _ => Err(paused(ASK_AGAIN_MAX, "without the store one call is made at a time")),
-        }
-    }
-
-    pub(crate) async fn give_back(&self, permit: Permit) {
-        if let Permit::Shared(holder) = permit {
-            // What fails here ends by its lease.
-            let _ = self.store.give_back(&self.instance, &holder).await;
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::{Http, HttpError};
 use interlock_runtime::ports::store::Store;
@@ -152,7 +152,7 @@ impl ServiceNow {
         let budget = &self.shared.budget;
         let permit = budget.admit(call.lane, deadline).await?;
         let outcome = self.exchange(call, deadline).await;
-        budget.give_back(permit).await;
+        permit.give_back().await;
         let response = outcome?;
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             return Err(budget.refused(answer::retry_after(response.headers())).await);
@@ -166,22 +166,22 @@ impl ServiceNow {
 
     async fn exchange(&self, call: &Call, deadline: Instant) -> Result<Response<Bytes>, Fault> {
         let credentials = &self.shared.credentials;
-        let header = credentials.header(deadline).await?;
-        let response = self.send(call, header.clone(), deadline).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || !credentials.forget(&header).await {
+        let who = credentials.header(deadline).await?;
+        let response = self.send(call, who.clone(), deadline).await?;
+        if response.status() != StatusCode::UNAUTHORIZED || !credentials.forget(&who.1).await {
             return Ok(response);
         }
-        let header = credentials.header(deadline).await?;
-        self.send(call, header, deadline).await
+        let who = credentials.header(deadline).await?;
+        self.send(call, who, deadline).await
     }
 
     async fn send(
         &self,
         call: &Call,
-        authorization: HeaderValue,
+        who: (HeaderName, HeaderValue),
         deadline: Instant,
     ) -> Result<Response<Bytes>, Fault> {
-        let request = self.request(call, authorization)?;
+        let request = self.request(call, who)?;
         self.shared.http.send(request, deadline).await.map_err(|error| match error {
             HttpError::NotSent { .. } => Fault::Unavailable(error.to_string()),
             HttpError::Unknown { .. } | HttpError::TooLarge { .. } => {
@@ -190,7 +190,7 @@ impl ServiceNow {
         })
     }
 
-    fn request(&self, call: &Call, authorization: HeaderValue) -> Result<Request<Bytes>, Fault> {
+    fn request(&self, call: &Call, who: (HeaderName, HeaderValue)) -> Result<Request<Bytes>, Fault> {
         let uri = format!("{}{}", self.shared.settings.base_url.as_str(), call.address.as_str());
         if uri.len() > URL_CHARS_MAX {
             return Err(Fault::Input(format!(
@@ -202,7 +202,7 @@ impl ServiceNow {
             .method(&call.method)
             .uri(uri)
             .header(header::ACCEPT, "application/json")
-            .header(header::AUTHORIZATION, authorization);
+            .header(who.0, who.1);
         let request = match &call.body {
             Some(body) => {
                 request.header(header::CONTENT_TYPE, "application/json").body(Bytes::from(body.to_string()))

@@ -121,8 +121,6 @@ pub enum What {
     NextStates,
     /// A group or configuration item by its name.
     Name,
-    /// An access token.
-    Token,
     /// A sign of life.
     Probe,
 }
@@ -161,7 +159,6 @@ impl What {
             Self::Journal => "journal",
             Self::NextStates => "next_states",
             Self::Name => "name",
-            Self::Token => "token",
             Self::Probe => "probe",
         }
     }
@@ -181,7 +178,6 @@ impl fmt::Display for What {
             Self::Journal => "read work notes",
             Self::NextStates => "ask for the next states of a change",
             Self::Name => "resolve a name",
-            Self::Token => "get an access token",
             Self::Probe => "reach the instance",
         })
     }

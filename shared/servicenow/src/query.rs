@@ -68,3 +68,41 @@ pub(crate) fn sys_id(text: &str) -> Result<&str, Fault> {
 pub(crate) fn is_sys_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_could_change_the_query_is_refused() {
+        for text in ["", "a^b", "a\nb", "javascript:gs.getUserID()", "^"] {
+            assert!(value(text).is_err(), "{text}");
+        }
+        for text in ["Change Management", "a=b", "100 % & more", "Größe"] {
+            assert_eq!(value(text).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn only_thirty_two_hexadecimal_digits_are_a_sys_id() {
+        assert!(sys_id(&"0aF9".repeat(8)).is_ok());
+        for text in ["", "0af9", &"0ag9".repeat(8), &"é".repeat(16)] {
+            assert!(sys_id(text).is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_query_comes_out_of_its_address_as_it_went_in(query in ".*") {
+            let address = Address::list("change_request", &query, "sys_id,number", 7);
+            let (_, parameters) = address.as_str().split_once('?').unwrap();
+            let read: Vec<_> = url::form_urlencoded::parse(parameters.as_bytes()).collect();
+            prop_assert_eq!(&*read[0].1, &query);
+            prop_assert_eq!(&*read[1].1, "sys_id,number");
+            let uri: http::Uri = format!("https://x{}", address.as_str()).parse().unwrap();
+            prop_assert_eq!(uri.path(), "/api/now/table/change_request");
+        }
+    }
+}

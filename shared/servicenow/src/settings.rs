@@ -97,6 +97,11 @@ pub enum Auth {
         /// Its secret.
         client_secret: SecretRef,
     },
+    /// A key in the header `x-sn-apikey` (ServiceNow docs, "Configure API key").
+    ApiKey {
+        /// The key.
+        key: SecretRef,
+    },
 }
 
 /// How the instance signs its webhooks.

@@ -138,7 +138,8 @@ impl ServiceNow {
         let outcome = match self.update(what, lane, sys_id, &sent).await {
             Ok(row) if reached(row.state, state) => return Ok(row),
             Ok(row) => {
-                let text = format!("{} did not go to {state:?} but is in {:?}", row.number, row.state);
+                let now = row.state.map_or("an unknown state".into(), |now| format!("{now:?}"));
+                let text = format!("{} did not go to {state:?} but is in {now}", row.number);
                 self.error(what, Fault::NotTaken(text))
             }
             Err(error) => error,

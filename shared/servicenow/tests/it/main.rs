@@ -1,0 +1,10 @@
+//! The client on the wire: against the simulated instance in process, and against answers that it does not give.
+#![allow(clippy::unwrap_used, reason = "a test fails by it")]
+
+mod access;
+mod budget;
+mod faults;
+mod quirks;
+mod reads;
+mod world;
+mod writes;

@@ -1,0 +1,298 @@
+//! A client before a simulated instance, in process, or before answers that a test wrote down.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body_util::BodyExt;
+use interlock_events::{CorrelationId, DeploymentKey};
+use interlock_rules::ChangeRow;
+use interlock_runtime::ports::clock::SystemClock;
+use interlock_runtime::ports::http::{Http, HttpError};
+use interlock_runtime::ports::store::{Admission, Chain, Claim, Epoch, Store, StoreError};
+use interlock_servicenow::{NewChange, ServiceNow, Settings};
+use interlock_simulators::servicenow::{Knobs, Options, ServiceNow as Simulator};
+use serde_json::{Value, json};
+use tempfile::NamedTempFile;
+use tokio::time::Instant;
+use tower::ServiceExt;
+
+pub const BASE: &str = "https://acme.example.com";
+
+/// The client and what it stands before.
+pub struct World {
+    pub client: ServiceNow,
+    pub sim: Simulator,
+    pub store: Arc<FakeStore>,
+    _secret: NamedTempFile,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    pub fn with(change: impl FnOnce(&mut Knobs)) -> Self {
+        let secret = secret("interlock");
+        let auth = json!({ "basic": { "username": "interlock", "password": reference(&secret) } });
+        Self::build(change, secret, &json!({ "base_url": BASE, "auth": auth }))
+    }
+
+    pub fn with_oauth(client_secret: &str) -> Self {
+        let secret = secret(client_secret);
+        let auth =
+            json!({ "oauth": { "client_id": "interlock-client", "client_secret": reference(&secret) } });
+        Self::build(|_| {}, secret, &json!({ "base_url": BASE, "auth": auth }))
+    }
+
+    pub fn with_password(password: &str) -> Self {
+        let secret = secret(password);
+        let auth = json!({ "basic": { "username": "interlock", "password": reference(&secret) } });
+        Self::build(|_| {}, secret, &json!({ "base_url": BASE, "auth": auth }))
+    }
+
+    fn build(change: impl FnOnce(&mut Knobs), secret: NamedTempFile, settings: &Value) -> Self {
+        let sim = Simulator::new(Options::default());
+        let mut knobs = sim.knobs();
+        change(&mut knobs);
+        sim.set_knobs(knobs);
+        let store = Arc::new(FakeStore::default());
+        let http = Arc::new(InProcess(sim.router()));
+        let client =
+            ServiceNow::new("acme", settings_of(settings), http, Arc::new(SystemClock), store.clone());
+        Self { client, sim, store, _secret: secret }
+    }
+
+    /// A change of [`key`] with the seeded group.
+    pub async fn created(&self) -> ChangeRow {
+        self.client.create_normal(&new_change()).await.unwrap().row
+    }
+
+    /// Requests of a method below a path.
+    pub fn asked(&self, method: &str, path: &str) -> usize {
+        self.sim.requests().count(method, path)
+    }
+}
+
+pub fn settings_of(settings: &Value) -> Settings {
+    serde_json::from_value(settings.clone()).unwrap()
+}
+
+pub fn secret(text: &str) -> NamedTempFile {
+    let mut file = NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+pub fn reference(file: &NamedTempFile) -> String {
+    format!("${{file:{}}}", file.path().display())
+}
+
+pub fn key() -> DeploymentKey {
+    DeploymentKey {
+        tenant: "default".into(),
+        connection: "github".into(),
+        project: "70012".into(),
+        environment: "production".into(),
+        occurrence: "2210045".into(),
+    }
+}
+
+pub fn new_change() -> NewChange {
+    NewChange {
+        correlation_id: CorrelationId::new(
+            &key(),
+            "4f0c2a9be1d7730c5ad0f4e1c9ab65a2f7716c31",
+            "acme/payments-api",
+        ),
+        short_description: "Deploy acme/payments-api 4f0c2a9be1d7 to production".into(),
+        description: "Interlock holds this deployment until this change is approved.".into(),
+        assignment_group: Some("Change Management".into()),
+        cmdb_ci: None,
+        start: None,
+        end: None,
+        fields: BTreeMap::new(),
+    }
+}
+
+/// Calls the simulator's router; a marked answer is a broken connection.
+pub struct InProcess(Router);
+
+#[async_trait]
+impl Http for InProcess {
+    async fn send(&self, request: Request<Bytes>, deadline: Instant) -> Result<Response<Bytes>, HttpError> {
+        let lost =
+            |reason: &str| HttpError::Unknown { host: "acme.example.com".into(), reason: reason.into() };
+        let answer = self.0.clone().oneshot(request.map(Body::from));
+        let Ok(Ok(answer)) = tokio::time::timeout_at(deadline, answer).await else {
+            return Err(lost("no answer before the deadline"));
+        };
+        if answer.headers().contains_key("x-sim-reset") {
+            return Err(lost("connection reset"));
+        }
+        let (parts, body) = answer.into_parts();
+        let body = body.collect().await.map_err(|_| lost("cut"))?.to_bytes();
+        Ok(Response::from_parts(parts, body))
+    }
+}
+
+/// Answers in order what the test wrote down, and keeps what was asked.
+#[derive(Default)]
+pub struct Canned {
+    answers: Mutex<VecDeque<Result<Response<Bytes>, HttpError>>>,
+    pub asked: Mutex<Vec<Request<Bytes>>>,
+}
+
+impl Canned {
+    pub fn answer(&self, status: u16, content_type: &str, body: &str) -> &Self {
+        let answer = Response::builder().status(status).header("content-type", content_type);
+        let answer = answer.body(Bytes::from(body.to_owned())).unwrap();
+        self.answers.lock().unwrap().push_back(Ok(answer));
+        self
+    }
+
+    pub fn json(&self, status: u16, body: &Value) -> &Self {
+        self.answer(status, "application/json;charset=UTF-8", &body.to_string())
+    }
+
+    pub fn fail(&self, error: HttpError) -> &Self {
+        self.answers.lock().unwrap().push_back(Err(error));
+        self
+    }
+
+    pub fn asked(&self) -> Vec<(String, String)> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|asked| (asked.method().to_string(), asked.uri().to_string())).collect()
+    }
+}
+
+#[async_trait]
+impl Http for Canned {
+    async fn send(&self, request: Request<Bytes>, _: Instant) -> Result<Response<Bytes>, HttpError> {
+        self.asked.lock().unwrap().push(request);
+        self.answers.lock().unwrap().pop_front().expect("no answer was written down")
+    }
+}
+
+/// A client before canned answers.
+pub fn canned() -> (Arc<Canned>, ServiceNow) {
+    // Any variable that is set will do: nobody checks this password.
+    canned_with(&json!({ "basic": { "username": "u", "password": "${env:CARGO_PKG_NAME}" } }))
+}
+
+/// As [`canned`], with these credentials.
+pub fn canned_with(auth: &Value) -> (Arc<Canned>, ServiceNow) {
+    let http = Arc::new(Canned::default());
+    let settings = settings_of(&json!({ "base_url": BASE, "auth": auth }));
+    let store = Arc::new(FakeStore::default());
+    (http.clone(), ServiceNow::new("acme", settings, http, Arc::new(SystemClock), store))
+}
+
+/// A row as the Table API writes it.
+pub fn plain_row(sys_id: &str) -> Value {
+    json!({
+        "sys_id": sys_id, "number": "CHG0030001", "state": "-5", "approval": "not requested",
+        "correlation_id": new_change().correlation_id.as_str(), "correlation_display": "Interlock",
+        "on_hold": "false", "start_date": "", "end_date": "", "close_notes": "", "sys_mod_count": "0",
+        "sys_created_on": "2026-03-01 10:00:00", "sys_updated_on": "2026-03-01 10:00:00",
+    })
+}
+
+/// Permits and pauses as a Store keeps them; it can be gone.
+#[derive(Default)]
+pub struct FakeStore {
+    pub gone: AtomicBool,
+    permits: Mutex<BTreeMap<String, u32>>,
+    paused_until: Mutex<Option<Instant>>,
+}
+
+impl FakeStore {
+    fn there(&self) -> Result<(), StoreError> {
+        if self.gone.load(Ordering::SeqCst) { Err(StoreError("gone".into())) } else { Ok(()) }
+    }
+
+    /// Permits that are out, and the limit that each was asked with.
+    pub fn out(&self) -> BTreeMap<String, u32> {
+        self.permits.lock().unwrap().clone()
+    }
+}
+
+#[async_trait]
+impl Store for FakeStore {
+    async fn acquire(&self, _: &str, holder: &str, limit: u32, _: Duration) -> Result<Admission, StoreError> {
+        self.there()?;
+        let now = Instant::now();
+        if let Some(until) = self.paused_until.lock().unwrap().filter(|until| *until > now) {
+            return Ok(Admission::Paused(until - now));
+        }
+        let mut permits = self.permits.lock().unwrap();
+        if permits.len() >= limit as usize {
+            return Ok(Admission::Busy(Duration::from_millis(250)));
+        }
+        permits.insert(holder.to_owned(), limit);
+        Ok(Admission::Admitted)
+    }
+
+    async fn give_back(&self, _: &str, holder: &str) -> Result<(), StoreError> {
+        self.there()?;
+        self.permits.lock().unwrap().remove(holder);
+        Ok(())
+    }
+
+    async fn pause(&self, _: &str, pause: Duration) -> Result<(), StoreError> {
+        self.there()?;
+        *self.paused_until.lock().unwrap() = Some(Instant::now() + pause);
+        Ok(())
+    }
+
+    async fn claim(&self, _: &str, _: &str, _: Duration) -> Result<Claim, StoreError> {
+        unused()
+    }
+    async fn swap(&self, _: &str, _: &str, _: &str, _: Duration) -> Result<bool, StoreError> {
+        unused()
+    }
+    async fn release(&self, _: &str, _: &str) -> Result<bool, StoreError> {
+        unused()
+    }
+    async fn get(&self, _: &str) -> Result<Option<String>, StoreError> {
+        unused()
+    }
+    async fn put(&self, _: &str, _: &str, _: Duration) -> Result<(), StoreError> {
+        unused()
+    }
+    async fn present(&self, _: &[String]) -> Result<Vec<bool>, StoreError> {
+        unused()
+    }
+    async fn advance(&self, _: &str, _: u64, _: &str, _: Duration) -> Result<Chain, StoreError> {
+        unused()
+    }
+    async fn project(&self, _: &str, _: &str, _: &str) -> Result<(), StoreError> {
+        unused()
+    }
+    async fn unproject(&self, _: &str, _: &str) -> Result<(), StoreError> {
+        unused()
+    }
+    async fn projected(&self, _: &str, _: &str) -> Result<Option<String>, StoreError> {
+        unused()
+    }
+    async fn projection(&self, _: &str, _: usize) -> Result<Vec<(String, String)>, StoreError> {
+        unused()
+    }
+    async fn epoch(&self) -> Result<Epoch, StoreError> {
+        unused()
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        unused()
+    }
+}
+
+fn unused<T>() -> Result<T, StoreError> {
+    Err(StoreError("the client does not need this".into()))
+}
