@@ -5,8 +5,7 @@
 
 use interlock_events::{
     ApprovalWithdrawn, ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentRequested,
-    DeploymentStarted, EventData, GateLost, GateRejected, GateReleased, RecordChanged,
-    RunFinished,
+    DeploymentStarted, EventData, GateLost, GateRejected, GateReleased, RecordChanged, RunFinished,
 };
 use interlock_runtime::ports::broker::Tier;
 
