@@ -131,7 +131,8 @@ impl Desk {
         let parent = delivered.travel.traceparent.clone().or_else(|| traceparent_of(&event));
         telemetry::set_parent(&span, parent.as_deref());
         async {
-            let settlement = self.decide(&delivered, &event).await;
+            let (settlement, ()) =
+                tokio::join!(self.decide(&delivered, &event), self.receipt(&delivered, &event));
             self.settle(&delivered, &settlement, settler).await;
         }
         .instrument(span)
@@ -164,6 +165,13 @@ impl Desk {
         settlement
     }
 
+    /// It has reached its worker, whatever becomes of it: the audit need not take it up.
+    async fn receipt(&self, delivered: &Delivered, event: &Event) {
+        if delivered.travel.state.is_none() {
+            audit::receipt(self.worker, event, &self.context).await;
+        }
+    }
+
     /// A watch is never deferred: its deadline may be near.
     fn share(&self, delivered: &Delivered, event: &Event) -> Option<Share> {
         let project = partition_of(event).filter(|_| delivered.travel.state.is_none());
@@ -189,10 +197,7 @@ impl Desk {
                 return self.conclude(Handled::Ignored(reason), delivered, event, None);
             }
         };
-        let (handled, ()) = tokio::join!(
-            self.call(&**reaction, delivered, event, noted.is_some()),
-            audit::receipt(self.worker, event, &self.context)
-        );
+        let handled = self.call(&**reaction, delivered, event, noted.is_some()).await;
         if let (Some(chain), None, Handled::Done(_) | Handled::Ignored(_)) = (&chain, noted, &handled) {
             // The chain's end is its last tick: copies that noted an earlier one may go.
             let end = delivered.travel.tick + 1;
