@@ -1,11 +1,12 @@
 //! Dead letters: kept until a person replays or drops them.
 
 use chrono::{DateTime, Utc};
-use interlock_runtime::ports::broker::DeadLetter;
+use interlock_runtime::ports::broker::{DeadLetter, Travel};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::failure::Failure;
-use super::stored::{read_event, short};
+use super::queue::{self, Message, Taken};
+use super::stored::{read_event, read_travel, short, travel_text};
 use crate::topology::dead;
 
 /// How many dead letters a worker may have; what dies beyond that stays in hand.
@@ -13,22 +14,29 @@ const LETTERS_MAX: i64 = 100_000;
 
 pub(super) fn put(
     connection: &Connection,
-    worker: &str,
-    event: &[u8],
+    taken: &Taken,
     (reason, attempts): (&str, u32),
     at: DateTime<Utc>,
 ) -> Result<(), Failure> {
     let letters: i64 = connection
         .prepare_cached("SELECT count(*) FROM dead_letter WHERE worker = ?1")?
-        .query_row([worker], |row| row.get(0))?;
+        .query_row([&taken.worker], |row| row.get(0))?;
     if letters >= LETTERS_MAX {
-        return Err(Failure::refused(dead(worker), format!("{letters} dead letters stand there")));
+        return Err(Failure::refused(dead(&taken.worker), format!("{letters} dead letters stand there")));
     }
     connection
         .prepare_cached(
-            "INSERT INTO dead_letter (worker, at, reason, attempts, event) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO dead_letter (worker, at, reason, attempts, event, travel)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?
-        .execute(params![worker, at.timestamp_millis(), short(reason), attempts, event])?;
+        .execute(params![
+            taken.worker,
+            at.timestamp_millis(),
+            short(reason),
+            attempts,
+            taken.event,
+            travel_text(&taken.travel)?
+        ])?;
     Ok(())
 }
 
@@ -50,11 +58,27 @@ pub(super) fn read(connection: &Connection, worker: &str, limit: usize) -> rusql
         .collect()
 }
 
-/// Removes one letter and gives its bytes.
-pub(super) fn take_out(connection: &Connection, worker: &str, id: i64) -> Result<Option<Vec<u8>>, Failure> {
-    let bytes = connection
-        .prepare_cached("DELETE FROM dead_letter WHERE id = ?1 AND worker = ?2 RETURNING event")?
-        .query_row(params![id, worker], |row| row.get(0))
+/// Gives one letter back to its worker, and removes it: attempts and ticks start over, a watch's state stays.
+pub(super) fn replay(
+    connection: &Connection,
+    worker: &str,
+    id: i64,
+    nonce: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, Failure> {
+    let letter = connection
+        .prepare_cached("DELETE FROM dead_letter WHERE id = ?1 AND worker = ?2 RETURNING event, travel")?
+        .query_row(params![id, worker], |row| Ok((row.get(0)?, read_travel(row.get_ref(1)?.as_str()?)?)))
         .optional()?;
-    Ok(bytes)
+    let Some((event, before)): Option<(Vec<u8>, Travel)> = letter else { return Ok(false) };
+    let travel = Travel {
+        state: before.state,
+        traceparent: before.traceparent,
+        again: true,
+        ..Travel::first(now, nonce.to_owned())
+    };
+    let message =
+        Message { worker, lane: queue::WATCH, due: None, event: &event, travel: &travel, direct: false };
+    queue::put(connection, &message)?;
+    Ok(true)
 }

@@ -37,7 +37,8 @@ CREATE TABLE dead_letter (
     at INTEGER NOT NULL,
     reason TEXT NOT NULL,
     attempts INTEGER NOT NULL,
-    event BLOB NOT NULL
+    event BLOB NOT NULL,
+    travel TEXT NOT NULL
 );
 CREATE INDEX dead_letter_worker ON dead_letter (worker, id);
 PRAGMA user_version = 1;";

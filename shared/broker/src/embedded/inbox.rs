@@ -201,7 +201,7 @@ fn settle(
             queue::put(connection, &message)?;
         }
         Then::Dead { reason, attempts } => {
-            dead::put(connection, &taken.worker, &taken.event, (reason, *attempts), mark.now)?;
+            dead::put(connection, &taken, (reason, *attempts), mark.now)?;
         }
     }
     Ok(())

@@ -26,7 +26,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use interlock_events::Event;
 use interlock_runtime::ports::broker::{
-    Broker, BrokerError, DeadLetter, Inbox, LogEntry, Prefetch, PublishError, Standing, Travel,
+    Broker, BrokerError, DeadLetter, Inbox, LogEntry, Prefetch, PublishError, Standing,
 };
 use interlock_runtime::ports::clock::Clock;
 use rusqlite::Connection;
@@ -39,7 +39,6 @@ use self::failure::Failure;
 use self::inbox::{EmbeddedInbox, Session};
 use self::lock::Lock;
 use self::publish::{INTAKE_MAX, Mark};
-use self::queue::Message;
 use self::writer::Writer;
 use crate::topology::{WORKERS, intake};
 
@@ -170,20 +169,10 @@ impl Broker for Embedded {
     async fn replay_dead_letter(&self, worker: &str, id: &str, nonce: &str) -> Result<bool, BrokerError> {
         let worker = known(worker)?;
         let Ok(id) = id.parse() else { return Ok(false) };
-        let travel = Travel { again: true, ..Travel::first(self.clock.now(), nonce.to_owned()) };
+        let (nonce, now) = (nonce.to_owned(), self.clock.now());
         let replayed = self.writer.ask(move |connection, rung| {
-            let Some(event) = dead::take_out(connection, worker, id)? else { return Ok(false) };
-            let message = Message {
-                worker,
-                lane: queue::WATCH,
-                due: None,
-                event: &event,
-                travel: &travel,
-                direct: false,
-            };
-            queue::put(connection, &message)?;
             rung.insert(worker);
-            Ok(true)
+            dead::replay(connection, worker, id, &nonce, now)
         });
         replayed.await.map_err(Failure::at_broker)
     }

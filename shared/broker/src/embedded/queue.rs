@@ -137,13 +137,15 @@ fn next_due(
 pub(super) struct Taken {
     pub(super) worker: String,
     pub(super) event: Vec<u8>,
+    pub(super) travel: Travel,
 }
 
 pub(super) fn take_out(connection: &Connection, receipt: &Receipt) -> Result<Taken, Failure> {
     connection
-        .prepare_cached("DELETE FROM message WHERE id = ?1 AND session = ?2 RETURNING worker, event")?
+        .prepare_cached("DELETE FROM message WHERE id = ?1 AND session = ?2 RETURNING worker, event, travel")?
         .query_row(params![receipt.number.cast_signed(), receipt.session.cast_signed()], |row| {
-            Ok(Taken { worker: row.get(0)?, event: row.get(1)? })
+            let travel = read_travel(row.get_ref(2)?.as_str()?)?;
+            Ok(Taken { worker: row.get(0)?, event: row.get(1)?, travel })
         })
         .optional()?
         .ok_or(Failure::NotInHand)
