@@ -165,10 +165,13 @@ mod tests {
         states.map(|state| serde_json::from_value(state).unwrap()).collect()
     }
 
+    /// Status and conclusion of the run, whether it waits, the statuses, and what follows.
+    type Case = (&'static str, Option<&'static str>, bool, &'static [&'static str], RunPhase);
+
     #[test]
     fn the_phase_follows_statuses_then_the_run() {
         use Outcome::{Canceled, Failed, Skipped, Succeeded};
-        let cases: &[(&str, Option<&str>, bool, &[&str], RunPhase)] = &[
+        let cases: &[Case] = &[
             ("waiting", None, true, &["waiting"], RunPhase::Waiting),
             ("waiting", None, true, &[], RunPhase::Waiting),
             ("queued", None, false, &["queued", "waiting"], RunPhase::Queued),
