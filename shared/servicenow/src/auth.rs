@@ -12,7 +12,7 @@ use interlock_runtime::ports::http::Http;
 use interlock_runtime::secret::SecretRef;
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::error::Fault;
@@ -65,8 +65,8 @@ impl Credentials {
     }
 
     /// The instance refused `used`: true where another attempt can have another token.
-    pub(crate) async fn forget(&self, used: &HeaderValue) -> bool {
-        let mut token = self.token.lock().await;
+    pub(crate) async fn forget(&self, used: &HeaderValue, deadline: Instant) -> bool {
+        let Ok(mut token) = self.lock(deadline).await else { return false };
         if token.as_ref().is_some_and(|token| token.header == used) {
             *token = None;
         }
@@ -75,7 +75,7 @@ impl Credentials {
 
     /// Whoever comes first renews; the others wait for it at the lock.
     async fn bearer(&self, id: &str, secret: &SecretString, deadline: Instant) -> Result<HeaderValue, Fault> {
-        let mut token = self.token.lock().await;
+        let mut token = self.lock(deadline).await?;
         if let Some(token) = token.as_ref().filter(|token| self.clock.instant() < token.renew_at) {
             return Ok(token.header.clone());
         }
@@ -83,6 +83,11 @@ impl Credentials {
         let header = fresh.header.clone();
         *token = Some(fresh);
         Ok(header)
+    }
+
+    async fn lock(&self, deadline: Instant) -> Result<MutexGuard<'_, Option<Token>>, Fault> {
+        let lock = tokio::time::timeout_at(deadline, self.token.lock()).await;
+        lock.map_err(|_| Fault::Unavailable("no access token: another call still waits for one".into()))
     }
 
     async fn fetch(&self, id: &str, secret: &SecretString, deadline: Instant) -> Result<Token, Fault> {

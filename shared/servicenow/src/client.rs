@@ -151,6 +151,7 @@ impl ServiceNow {
         let deadline = self.deadline.map_or(began + timeout, |given| given.min(began + timeout));
         let budget = &self.shared.budget;
         let permit = budget.admit(call.lane, deadline).await?;
+        let sent = self.shared.clock.now();
         let outcome = self.exchange(call, deadline).await;
         permit.give_back().await;
         let response = outcome?;
@@ -159,7 +160,7 @@ impl ServiceNow {
         }
         budget.accepted();
         let at = self.shared.clock.now();
-        let skew_seconds = self.shared.skew.note(response.headers(), at);
+        let skew_seconds = self.shared.skew.note(response.headers(), sent, at);
         let result = answer::result(call.what.kind(), &response)?;
         Ok(Answer { result, at, skew_seconds })
     }
@@ -168,7 +169,7 @@ impl ServiceNow {
         let credentials = &self.shared.credentials;
         let who = credentials.header(deadline).await?;
         let response = self.send(call, who.clone(), deadline).await?;
-        if response.status() != StatusCode::UNAUTHORIZED || !credentials.forget(&who.1).await {
+        if response.status() != StatusCode::UNAUTHORIZED || !credentials.forget(&who.1, deadline).await {
             return Ok(response);
         }
         let who = credentials.header(deadline).await?;

@@ -132,3 +132,48 @@ fn time(text: &str) -> Result<Option<DateTime<Utc>>, Fault> {
         .map(Some)
         .map_err(|_| Fault::Hidden(format!("`{}` is no date", text.chars().take(32).collect::<String>())))
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    fn json() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            ".{0,20}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 20, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                inner.prop_map(|value| json!({ "display_value": "x", "value": value })),
+            ]
+        })
+    }
+
+    #[test]
+    fn a_value_is_the_same_text_whatever_its_type() {
+        let same = [json!("-5"), json!(-5), json!(-5.0), json!({ "value": -5.0, "display_value": "New" })];
+        assert!(same.iter().all(|value| text(value) == "-5"));
+        assert_eq!(
+            (text(&json!(true)), text(&json!(null)), text(&json!([1]))),
+            ("true".into(), "".into(), "".into())
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_row_makes_it_panic(values in prop::collection::vec(json(), 13), result in json()) {
+            let fields = CHANGE_FIELDS.split(',').map(|field| field.trim().to_owned());
+            let row: Map<String, Value> = fields.zip(values).collect();
+            let _ = change(&Row(&row), &StateMap::default());
+            let _ = approver(&Row(&row));
+            let _ = (Row::single(&result).is_some(), Row::list(&result).len());
+        }
+    }
+}

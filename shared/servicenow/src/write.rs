@@ -70,15 +70,9 @@ impl ServiceNow {
         let answer = self.call(call).await?;
         let echo = Row::single(&answer.result);
         let (row, ignored) = self.echoed(What::Create, echo, &sent)?;
-        if row.correlation_id != change.correlation_id.as_str()
-            || row.correlation_display != CORRELATION_DISPLAY
-        {
-            let text = format!(
-                "{} was created without our correlation id and cannot be found again: let the integration user \
-                 write correlation_id and correlation_display, and cancel that change by hand",
-                row.number
-            );
-            return Err(self.error(What::Create, Fault::NotTaken(text)));
+        let is_ours = row.correlation_display == CORRELATION_DISPLAY;
+        if !is_ours || row.correlation_id != change.correlation_id.as_str() {
+            return Err(self.disown(&row).await);
         }
         Ok(Created { row, ignored })
     }
@@ -123,6 +117,22 @@ impl ServiceNow {
         self.step(What::Cancel, Lane::Close, sys_id, ChangeState::Canceled, &fields).await
     }
 
+    /// A change that does not keep our correlation id is never found again, and each repeat would add
+    /// another: it is canceled while its id is at hand.
+    async fn disown(&self, row: &ChangeRow) -> ServiceNowError {
+        let note = "Canceled: this change was created without its correlation id and cannot be followed.";
+        let fate = match self.cancel(&row.sys_id, note).await {
+            Ok(_) => "it was canceled".to_owned(),
+            Err(error) => format!("cancel it by hand ({})", error.fault),
+        };
+        let text = format!(
+            "{} does not keep our correlation id, {fate}: let the integration user write correlation_id \
+             and correlation_display",
+            row.number
+        );
+        self.error(What::Create, Fault::NotTaken(text))
+    }
+
     async fn step(
         &self,
         what: What,
@@ -165,6 +175,9 @@ impl ServiceNow {
         };
         let answer = self.call(call).await?;
         let (row, ignored) = self.echoed(what, Row::single(&answer.result), sent)?;
+        if !row.sys_id.eq_ignore_ascii_case(sys_id) {
+            return Err(self.error(what, Fault::Unknown("the answer holds another record".into())));
+        }
         if !ignored.is_empty() {
             tracing::warn!(change.number = row.number, fields = ?ignored, "the instance did not take all fields");
         }

@@ -89,3 +89,19 @@ async fn an_api_key_goes_into_its_own_header() {
     assert!(asked[0].headers()["x-sn-apikey"].is_sensitive());
     assert!(!asked[0].headers().contains_key("authorization"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_does_not_wait_beyond_its_deadline_for_a_token_that_another_waits_for() {
+    let world = World::with_oauth("interlock-client-secret");
+    world.sim.fault(Fault::forever(Effect::Latency { ms: 60_000 }).on_path("/oauth_token.do")).unwrap();
+    let first = world.client.clone();
+    let first = tokio::spawn(async move { first.probe().await });
+    while world.store.out().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let began = tokio::time::Instant::now();
+    let hurried = world.client.before(began + std::time::Duration::from_secs(3));
+    assert_eq!(hurried.probe().await.unwrap_err().class(), Class::Transient);
+    assert_eq!(began.elapsed().as_secs(), 3);
+    assert_eq!(first.await.unwrap().unwrap_err().class(), Class::Transient);
+}

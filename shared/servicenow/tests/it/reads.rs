@@ -1,5 +1,7 @@
 //! Rows and approvals as they are read.
 
+use std::collections::BTreeSet;
+
 use chrono::{TimeZone, Utc};
 use interlock_rules::{Approval, ChangeState};
 use interlock_servicenow::{Class, Lane};
@@ -166,21 +168,16 @@ async fn the_instances_clock_is_compared_with_ours() {
 
 #[tokio::test]
 async fn approvals_beyond_one_page_are_read_page_by_page() {
-    let (http, client) = canned();
-    let id = "a".repeat(32);
-    let approver = |n: usize| {
-        json!({
-            "sys_id": format!("{n:032x}"), "sysapproval": id, "approver": "u", "approver.user_name": "alice",
-            "state": "approved", "sys_updated_on": "2026-03-01 10:00:00",
-        })
-    };
-    let full: Vec<_> = (0..500).map(approver).collect();
-    http.json(200, &json!({ "result": [plain_row(&id)] }))
-        .json(200, &json!({ "result": full }))
-        .json(200, &json!({ "result": [approver(500)] }));
-    let reading = client.changes_of(&key().hash(), Lane::Gate).await.unwrap();
-    assert_eq!(reading.rows[0].approvers.len(), 501);
-    assert!(http.asked()[2].1.contains(&format!("sys_id%3E{:032x}", 499)));
+    let world = World::new();
+    let change = world.created().await;
+    for _ in 0..501 {
+        let approval = [("sysapproval", change.sys_id.as_str()), ("state", "approved")];
+        world.sim.insert("sysapproval_approver", &approval).unwrap();
+    }
+    let reading = world.client.changes_of(&key().hash(), Lane::Gate).await.unwrap();
+    let ids: BTreeSet<&str> = reading.rows[0].approvers.iter().map(|row| row.sys_id.as_str()).collect();
+    assert_eq!(ids.len(), 501);
+    assert_eq!(world.asked("GET", "/api/now/table/sysapproval_approver"), 2);
 }
 
 #[tokio::test]

@@ -78,15 +78,29 @@ async fn what_the_instance_did_not_take_is_named() {
 }
 
 #[tokio::test]
-async fn a_change_that_lost_its_correlation_is_told_with_its_number() {
+async fn a_change_that_does_not_keep_its_correlation_is_canceled_at_once() {
     let (http, client) = canned();
-    let mut echo = plain_row(&"a".repeat(32));
-    echo["correlation_id"] = json!("");
-    http.json(200, &json!({ "result": echo }));
+    let mut lost = plain_row(&"a".repeat(32));
+    lost["correlation_id"] = json!("");
+    let mut canceled = lost.clone();
+    canceled["state"] = json!("4");
+    http.json(200, &json!({ "result": lost })).json(200, &json!({ "result": canceled }));
     let change = NewChange { assignment_group: None, ..new_change() };
     let error = client.create_normal(&change).await.unwrap_err();
     assert_eq!(error.class(), Class::Permanent);
-    assert!(error.to_string().contains("CHG0030001"), "{error}");
+    assert!(
+        error.to_string().contains("CHG0030001") && error.to_string().contains("it was canceled"),
+        "{error}"
+    );
+    assert_eq!(http.asked()[1].0, "PATCH");
+}
+
+#[tokio::test]
+async fn an_answer_that_holds_another_record_proves_nothing() {
+    let (http, client) = canned();
+    http.json(200, &json!({ "result": plain_row(&"b".repeat(32)) }));
+    let error = client.close(&"a".repeat(32), "successful", "done").await.unwrap_err();
+    assert_eq!(error.class(), Class::UnknownOutcome);
 }
 
 #[tokio::test]
