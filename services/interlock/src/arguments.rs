@@ -1,0 +1,212 @@
+//! The command line, and the configuration that it names.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use interlock_runtime::config::{Config, Faults};
+
+use crate::roles::Role;
+
+/// Read where no file is named, if it is there.
+const CONFIG_FILE: &str = "interlock.yaml";
+const CONFIG_VARIABLE: &str = "INTERLOCK_CONFIG";
+
+/// Holds a deployment at its pipeline's gate until the ServiceNow change for it is approved.
+#[derive(Debug, Parser)]
+#[command(name = "interlock", version, about)]
+pub struct Arguments {
+    /// The configuration; else $INTERLOCK_CONFIG, else ./interlock.yaml if it is there, else the defaults.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// All roles in one process.
+    Run,
+    /// One role.
+    #[command(flatten)]
+    Role(Role),
+    /// Plays one deployment against simulators, step by step, and stays up for the next.
+    Demo(Demo),
+    /// Simulates ServiceNow, GitHub, or both.
+    Simulate(Simulate),
+    /// Looks at the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Looks after exchanges, queues and bindings.
+    #[command(subcommand)]
+    Topology(TopologyCommand),
+    /// Tells the story of one deployment.
+    Explain(Explain),
+    /// Looks at what could not be handled, and gives it back.
+    #[command(subcommand, name = "dead-letters")]
+    DeadLetters(DeadLetters),
+}
+
+/// Plays one deployment.
+#[derive(Debug, Clone, Args)]
+pub struct Demo {
+    /// Ends after one deployment: 0 if all went as it must, 1 naming the step that did not.
+    #[arg(long)]
+    pub once: bool,
+    /// The change is rejected.
+    #[arg(long)]
+    pub reject: bool,
+    /// One JSON object a step, and a last one with the outcome.
+    #[arg(long)]
+    pub json: bool,
+    /// The roles' logs go to stderr instead of a file.
+    #[arg(long)]
+    pub verbose: bool,
+}
+
+/// What to simulate.
+#[derive(Debug, Clone, Args)]
+pub struct Simulate {
+    /// Which; both if none is named.
+    #[arg(value_enum)]
+    pub which: Option<Simulated>,
+    /// Address and port. Of both, GitHub takes the next port.
+    #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
+    pub listen: SocketAddr,
+    /// Where ingress listens: webhooks go to <URL>/webhooks/servicenow and <URL>/webhooks/github.
+    #[arg(long, value_name = "URL")]
+    pub webhooks: Option<String>,
+    /// Where the other processes reach the simulators, where that is not the address they listen at.
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// Where their secrets are kept, made at the first start; otherwise ./data/simulated.
+    #[arg(long, value_name = "FOLDER")]
+    pub secrets: Option<PathBuf>,
+    /// How long a released job runs, in milliseconds; without it a job ends when it is told to.
+    #[arg(long, value_name = "MILLISECONDS")]
+    pub run_for_ms: Option<u64>,
+}
+
+/// A system that can be simulated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Simulated {
+    /// ServiceNow.
+    Servicenow,
+    /// GitHub.
+    Github,
+}
+
+/// About the configuration.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Says everything that is wrong with it, where, and the cure.
+    Check {
+        /// Also asks the broker whether its topology stands, and which open gates the file would orphan.
+        #[arg(long)]
+        against_broker: bool,
+    },
+}
+
+/// About the topology.
+#[derive(Debug, Subcommand)]
+pub enum TopologyCommand {
+    /// Declares every exchange, queue and binding.
+    Apply,
+}
+
+/// Which story.
+#[derive(Debug, Clone, Args)]
+pub struct Explain {
+    /// A deployment key's hash, a change's number, or a correlation id.
+    #[arg(value_name = "KEY|CHG|CORRELATION-ID")]
+    pub what: String,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// About the dead letters.
+#[derive(Debug, Clone, Subcommand)]
+pub enum DeadLetters {
+    /// All of them, by worker and cause.
+    List {
+        /// Only this worker's.
+        #[arg(long)]
+        worker: Option<String>,
+        /// One JSON object a letter.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One of them, whole.
+    Show {
+        /// Whose.
+        worker: String,
+        /// Its id in the list.
+        id: String,
+    },
+    /// Gives one, or all of a worker, back to that worker.
+    Replay {
+        /// Whose.
+        worker: String,
+        /// Its id in the list.
+        #[arg(required_unless_present = "all")]
+        id: Option<String>,
+        /// All that are there now.
+        #[arg(long, conflicts_with = "id")]
+        all: bool,
+    },
+}
+
+impl Arguments {
+    /// The file that is named, or that lies where it is looked for.
+    pub fn config_file(&self) -> Option<PathBuf> {
+        let named = || std::env::var_os(CONFIG_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let found = || Some(PathBuf::from(CONFIG_FILE)).filter(|file| file.exists());
+        self.config.clone().or_else(named).or_else(found)
+    }
+}
+
+/// The configuration of `file` over the defaults, and this process's environment over both.
+pub fn load(file: Option<&Path>) -> Result<Config, Faults> {
+    // What is no text is none of ours: our names are ASCII.
+    let environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Config::load(file, environment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split_whitespace())
+    }
+
+    #[test]
+    fn the_command_line_holds_together() {
+        <Arguments as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn a_role_is_a_subcommand() {
+        for role in Role::ALL {
+            let parsed = parse(&format!("interlock {}", role.name())).unwrap();
+            assert!(matches!(parsed.command, Command::Role(parsed) if parsed == role));
+        }
+    }
+
+    #[test]
+    fn a_replay_wants_one_letter_or_all() {
+        assert!(parse("interlock dead-letters replay change-worker").is_err());
+        assert!(parse("interlock dead-letters replay change-worker 3 --all").is_err());
+        assert!(parse("interlock dead-letters replay change-worker --all").is_ok());
+    }
+
+    #[test]
+    fn the_configuration_may_be_named_behind_the_command() {
+        let parsed = parse("interlock run --config /etc/interlock.yaml").unwrap();
+        assert_eq!(parsed.config_file(), Some("/etc/interlock.yaml".into()));
+    }
+}

@@ -1,0 +1,143 @@
+//! One process: starts its roles, runs until a signal, drains.
+
+mod door;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use interlock_runtime::config::Config;
+use interlock_runtime::health::Health;
+use interlock_runtime::ports::broker::Broker;
+use interlock_runtime::ports::store::Store;
+use interlock_runtime::signals::{Shutdown, shutdown_on_signal};
+use interlock_runtime::telemetry::Telemetry;
+use tokio::task::JoinSet;
+
+use crate::roles::Role;
+use crate::wiring::{Ports, Wiring};
+use crate::{admin, check, ports};
+
+/// How often the Store is asked whether it is there.
+const STORE_LOOK: Duration = Duration::from_secs(10);
+
+/// Roles that run.
+pub struct Running {
+    /// Where health and metrics are.
+    pub admin: SocketAddr,
+    /// Where webhooks go, if ingress is among the roles.
+    pub ingress: Option<SocketAddr>,
+    /// Whether they are ready.
+    pub health: Health,
+    /// The broker that they share.
+    pub broker: Arc<dyn Broker>,
+    tasks: JoinSet<anyhow::Result<()>>,
+    shutdown: Shutdown,
+}
+
+/// Runs roles until a signal.
+pub async fn run(roles: &[Role], config: Config) -> anyhow::Result<()> {
+    check::single_role(roles, &config)?;
+    check::check(&config, None)?;
+    let telemetry = Telemetry::start(&config.telemetry)?;
+    let shutdown = shutdown_on_signal().context("cannot listen for signals")?;
+    let ended = match start(roles, config, &telemetry, shutdown).await {
+        Ok(running) => running.until_ended().await,
+        Err(fault) => Err(fault),
+    };
+    // It blocks while the last spans are sent.
+    tokio::task::spawn_blocking(move || telemetry.shutdown()).await?;
+    ended
+}
+
+/// Starts roles; they run until the shutdown begins.
+pub async fn start(
+    roles: &[Role],
+    config: Config,
+    telemetry: &Telemetry,
+    shutdown: Shutdown,
+) -> anyhow::Result<Running> {
+    let (clock, http) = ports::machine()?;
+    let name = if let [role] = roles { role.name() } else { "run" };
+    let store = ports::store(&config, clock.clone())?;
+    let broker = ports::broker(&config, clock.clone(), true, name).await?;
+    let wiring = Wiring::new(config, Ports { broker: broker.clone(), store: store.clone(), clock, http })?;
+
+    let mut tasks = JoinSet::new();
+    let tools = admin::routes(&wiring.config, broker.clone(), wiring.context.clock.clone());
+    let (listen, health) = (wiring.config.admin.listen, wiring.context.health.clone());
+    let metrics = telemetry.metrics.clone();
+    let (admin, served) =
+        interlock_runtime::admin::serve(listen, health.clone(), metrics, tools, shutdown.clone())
+            .await
+            .with_context(|| format!("admin.listen: cannot listen at {listen}"))?;
+    tasks.spawn(async move { Ok(served.await?) });
+    let mut ingress = None;
+    for role in roles {
+        if let Some(bound) = begin(*role, &wiring, &mut tasks, &shutdown).await? {
+            ingress = Some(bound);
+        }
+    }
+    tokio::spawn(watch_store(store, shutdown.clone()));
+    tracing::info!(roles = ?roles.iter().map(|role| role.name()).collect::<Vec<_>>(), %admin, "started");
+    Ok(Running { admin, ingress, health, broker, tasks, shutdown })
+}
+
+/// Starts one role; answers where it listens, if it does.
+async fn begin(
+    role: Role,
+    wiring: &Wiring,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Option<SocketAddr>> {
+    let worker = match role {
+        Role::Ingress => return door::begin(wiring, tasks, shutdown).await.map(Some),
+        Role::ChangeWorker => change_worker::worker(wiring.change_desk()),
+        Role::ApprovalWorker => approval_worker::worker(wiring.approval_desk()),
+    };
+    wiring.context.health.expect(role.name());
+    let (context, shutdown) = (wiring.context.clone(), shutdown.clone());
+    tasks.spawn(async move {
+        worker.run(context, shutdown).await;
+        Ok(())
+    });
+    Ok(None)
+}
+
+impl Running {
+    /// Waits for the end of every role; whichever ends early takes the others with it.
+    pub async fn until_ended(mut self) -> anyhow::Result<()> {
+        let mut ended = Ok(());
+        while let Some(task) = self.tasks.join_next().await {
+            let early = !self.shutdown.has_begun();
+            let outcome = task.map_err(anyhow::Error::from).and_then(|outcome| outcome);
+            let outcome =
+                if early { outcome.and(Err(anyhow::anyhow!("a role ended by itself"))) } else { outcome };
+            if ended.is_ok() {
+                ended = outcome;
+            }
+            self.shutdown.begin();
+        }
+        self.broker.close().await;
+        ended
+    }
+}
+
+/// The Store may be away without harm, so it does not decide readiness; it is told.
+async fn watch_store(store: Arc<dyn Store>, shutdown: Shutdown) {
+    let mut was_there = true;
+    loop {
+        let answer = store.ping().await;
+        metrics::gauge!("interlock_store_up").set(if answer.is_ok() { 1.0 } else { 0.0 });
+        match &answer {
+            Err(fault) if was_there => tracing::warn!(%fault, "the store is away: this costs time and calls"),
+            Ok(()) if !was_there => tracing::info!("the store is back"),
+            Ok(()) | Err(_) => {}
+        }
+        was_there = answer.is_ok();
+        if tokio::time::timeout(STORE_LOOK, shutdown.begun()).await.is_ok() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A simulated ServiceNow on a socket, and the connection that reaches it.
+
+use std::net::SocketAddr;
+
+use anyhow::Context as _;
+use interlock_simulators::servicenow::{OauthClient, Options, ServiceNow, WebhookTarget};
+use tokio::task::JoinHandle;
+
+use super::secrets::Secrets;
+
+/// Its connection's name.
+pub const CONNECTION: &str = "servicenow";
+
+const CLIENT_ID: &str = "interlock-client";
+const CLIENT_SECRET: &str = "servicenow-client-secret";
+const WEBHOOK_SECRET: &str = "servicenow-webhook-secret";
+
+/// An instance that is served.
+pub struct Instance {
+    /// The simulator itself.
+    pub simulator: ServiceNow,
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// Serves it until aborted.
+    pub task: JoinHandle<()>,
+    webhook_secret: String,
+}
+
+/// Serves an instance at `listen`.
+pub async fn start(secrets: &Secrets, listen: SocketAddr) -> anyhow::Result<Instance> {
+    let mut options = Options {
+        oauth_clients: vec![OauthClient {
+            client_id: CLIENT_ID.to_owned(),
+            client_secret: secrets.of(CLIENT_SECRET)?,
+            user_name: "interlock".to_owned(),
+        }],
+        ..Options::default()
+    };
+    for account in &mut options.accounts {
+        account.password = secrets.of(&format!("servicenow-password-{}", account.user_name))?;
+    }
+    let webhook_secret = secrets.of(WEBHOOK_SECRET)?;
+    let simulator = ServiceNow::new(options);
+    let served = simulator.serve(listen).await;
+    let (address, task) = served.with_context(|| format!("ServiceNow cannot listen at {listen}"))?;
+    Ok(Instance { simulator, address, task, webhook_secret })
+}
+
+impl Instance {
+    /// Sends its webhooks to an ingress.
+    pub fn tell(&self, ingress: &str) {
+        let url = format!("{}/webhooks/{CONNECTION}", ingress.trim_end_matches('/'));
+        self.simulator.set_webhook(Some(WebhookTarget::new(&url, &self.webhook_secret)));
+    }
+}
+
+/// Its entry under `connections`.
+pub fn connection(base_url: &str, secrets: &Secrets) -> String {
+    format!(
+        "  {CONNECTION}:
+    kind: servicenow
+    base_url: {base_url}
+    auth:
+      oauth:
+        client_id: {CLIENT_ID}
+        client_secret: {}
+    webhook:
+      secrets: [\"{}\"]",
+        secrets.reference(CLIENT_SECRET),
+        secrets.reference(WEBHOOK_SECRET)
+    )
+}
