@@ -3,6 +3,7 @@
 
 mod access;
 mod budget;
+mod counted;
 mod faults;
 mod quirks;
 mod reads;
