@@ -2,3 +2,5 @@
 
 pub mod broker_conformance;
 pub mod servers;
+pub mod store_conformance;
+pub mod world;

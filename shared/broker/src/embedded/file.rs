@@ -11,7 +11,8 @@ const VERSION: i64 = 1;
 /// How long to wait for a tool that reads at a moment when the file must not be read.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// `lane`: 0 watch, 1 intake. `due`: milliseconds since 1970, 0 for at once. `session`: who has it in hand.
+/// `lane`: 0 watch, 1 intake. `session`: who has it in hand. `due`, and when a letter died: milliseconds since
+/// 1970, 0 for at once; the log's `at`: nanoseconds.
 ///
 /// Ids are never used again, so that an old receipt cannot fit a newer message.
 const SCHEMA: &str = "

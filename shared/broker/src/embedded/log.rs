@@ -12,6 +12,11 @@ const ROWS_MAX: i64 = 1_000_000;
 /// How many entries one publication clears away: more than it makes.
 const PRUNE_ROWS: i64 = 256;
 
+/// In nanoseconds, so that nothing seems older than a time that was taken before it.
+fn nanos(at: DateTime<Utc>) -> i64 {
+    at.timestamp_nanos_opt().unwrap_or(if at < DateTime::UNIX_EPOCH { i64::MIN } else { i64::MAX })
+}
+
 pub(super) fn append(
     connection: &Connection,
     at: DateTime<Utc>,
@@ -19,7 +24,7 @@ pub(super) fn append(
     event: &[u8],
 ) -> rusqlite::Result<()> {
     connection.prepare_cached("INSERT INTO log (at, type, event) VALUES (?1, ?2, ?3)")?.execute(params![
-        at.timestamp_millis(),
+        nanos(at),
         ty,
         event
     ])?;
@@ -32,7 +37,7 @@ pub(super) fn prune(connection: &Connection, now: DateTime<Utc>) -> rusqlite::Re
 }
 
 fn prune_to(connection: &Connection, now: DateTime<Utc>, rows_max: i64) -> rusqlite::Result<()> {
-    let oldest = (now - TimeDelta::days(LOG_DAYS.into())).timestamp_millis();
+    let oldest = nanos(now - TimeDelta::days(LOG_DAYS.into()));
     connection
         .prepare_cached(
             "DELETE FROM log WHERE id IN (SELECT id FROM log WHERE at < ?1 ORDER BY at LIMIT ?2)",
@@ -61,14 +66,14 @@ pub(super) fn read(
          WHERE at >= ?1 AND (?2 IS NULL OR type IN (SELECT value FROM json_each(?2)))
          ORDER BY at, id LIMIT ?3",
     )?;
-    let rows = statement.query_map(params![since.timestamp_millis(), types, limit], |row| {
+    let rows = statement.query_map(params![nanos(since), types, limit], |row| {
         Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?))
     })?;
     let mut entries = Vec::new();
     for row in rows {
         let (at, event) = row?;
-        if let (Some(at), Ok(event)) = (DateTime::from_timestamp_millis(at), read_event(event)) {
-            entries.push(LogEntry { at, event });
+        if let Ok(event) = read_event(event) {
+            entries.push(LogEntry { at: DateTime::from_timestamp_nanos(at), event });
         }
     }
     Ok(entries)
