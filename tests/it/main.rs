@@ -3,4 +3,3 @@
 mod broker_embedded;
 mod broker_rabbitmq;
 mod store;
-mod stories;
