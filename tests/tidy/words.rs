@@ -27,7 +27,7 @@ const SOCKETS: Rule = Rule {
         "shared/broker/src/rabbitmq/",
         "shared/store/src/redis/",
         "shared/simulators/src/",
-        "services/ingress/src/",
+        "services/ingress/src/listener.rs",
     ],
 };
 
