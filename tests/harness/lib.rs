@@ -3,3 +3,4 @@
 pub mod broker_conformance;
 pub mod servers;
 pub mod store_conformance;
+pub mod world;

@@ -2,7 +2,7 @@
 //! Everything here blocks; an async test that restarts a server while its workers run uses `spawn_blocking`.
 
 mod broker;
-mod process;
+pub(crate) mod process;
 mod redis;
 
 use std::fs::File;
@@ -40,11 +40,11 @@ fn reserve(mark: &str) -> bool {
     File::create_new(test_directory().join(mark)).is_ok()
 }
 
-fn test_directory() -> PathBuf {
+pub(crate) fn test_directory() -> PathBuf {
     setting("INTERLOCK_TEST_DIR").into()
 }
 
-fn setting(name: &str) -> String {
+pub(crate) fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| {
         panic!("{name} is not set: run the stories with scripts/test, or scripts/servers -- cargo test -p interlock-tests")
     })

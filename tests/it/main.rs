@@ -3,3 +3,4 @@
 mod broker_embedded;
 mod broker_rabbitmq;
 mod store;
+mod stories;

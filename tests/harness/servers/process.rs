@@ -102,7 +102,7 @@ impl Drop for Server {
 
 /// Spawns from a thread that lives as long as the process: Linux ends a child when the *thread* that made it ends
 /// (`prctl(2)`, `PR_SET_PDEATHSIG`), and the threads of tests and of a runtime come and go.
-fn spawn(command: Command) -> io::Result<Child> {
+pub(crate) fn spawn(command: Command) -> io::Result<Child> {
     type Order = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -120,7 +120,7 @@ fn spawn(command: Command) -> io::Result<Child> {
 }
 
 /// A free port below the range of outgoing connections, reserved among the tests of this run.
-pub(super) fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     const FIRST: u16 = 10_000;
     const COUNT: u64 = 10_000;
     (0..1_000)
@@ -131,7 +131,7 @@ pub(super) fn free_port() -> u16 {
         .expect("one of a thousand random ports is free")
 }
 
-pub(super) fn wait_until(within: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub(crate) fn wait_until(within: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + within;
     while !condition() {
         if Instant::now() >= deadline {

@@ -1,0 +1,94 @@
+//! What differs between stories, and the configuration file that follows from it.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::{GITHUB_SECRET, Role, SERVICE_NOW_SECRET, World, app_key};
+
+/// What a story needs otherwise than others.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// A RabbitMQ node of its own, which may be killed.
+    pub private_broker: bool,
+    /// All roles in one process.
+    pub one_process: bool,
+    /// Lines of the default policy beside its assignment group, indented by four.
+    pub policy: &'static str,
+    /// How long a write to ServiceNow may commit after its time-out.
+    pub settle_seconds: u64,
+    /// How often pending changes are asked for.
+    pub poll_seconds: u64,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { private_broker: false, one_process: false, policy: "", settle_seconds: 2, poll_seconds: 1 }
+    }
+}
+
+impl Setup {
+    /// The servers, simulators and the configuration; no role runs yet.
+    pub async fn prepare(&self) -> World {
+        World::of(self).await
+    }
+
+    /// The same, and all roles are ready.
+    pub async fn start(&self) -> World {
+        let mut world = self.prepare().await;
+        world.start_all().await;
+        world
+    }
+
+    pub(super) fn cast(&self) -> &'static [Role] {
+        if self.one_process {
+            &[Role::Run]
+        } else {
+            &[Role::Ingress, Role::ChangeWorker, Role::ApprovalWorker]
+        }
+    }
+}
+
+impl World {
+    pub(super) fn config_file(&self) -> PathBuf {
+        self.folder.join("interlock.yaml")
+    }
+
+    pub(super) fn write_settings(&self, setup: &Setup, service_now_url: &str) {
+        let write = |name: &str, text: &str| {
+            fs::write(self.folder.join(name), text).expect("the test directory is writable");
+        };
+        write("app-key", &app_key().private_pem);
+        write("github-secret", GITHUB_SECRET);
+        write("servicenow-secret", SERVICE_NOW_SECRET);
+        write("servicenow-password", "interlock");
+        write("interlock.yaml", &self.settings(setup, service_now_url));
+    }
+
+    fn settings(&self, setup: &Setup, service_now_url: &str) -> String {
+        let Setup { policy, settle_seconds, poll_seconds, .. } = setup;
+        let (folder, github_url) = (self.folder.display(), &self.github_url);
+        let ingress = self.ports["ingress"];
+        format!(
+            r#"ingress: {{ listen: "127.0.0.1:{ingress}" }}
+telemetry: {{ level: "info,change_worker=debug,approval_worker=debug,ingress=debug,interlock_runtime=debug" }}
+timing: {{ settle_seconds: {settle_seconds}, poll_seconds: {poll_seconds} }}
+connections:
+  servicenow:
+    kind: servicenow
+    base_url: {service_now_url}
+    auth: {{ basic: {{ username: interlock, password: "${{file:{folder}/servicenow-password}}" }} }}
+    webhook: {{ secrets: ["${{file:{folder}/servicenow-secret}}"] }}
+  github:
+    kind: github
+    base_url: {github_url}
+    app_id: 771203
+    private_key: "${{file:{folder}/app-key}}"
+    webhook_secrets: ["${{file:{folder}/github-secret}}"]
+policies:
+  - name: default
+    change: {{ assignment_group: Change Management }}
+{policy}
+"#
+        )
+    }
+}

@@ -1,0 +1,5 @@
+//! What people see of Interlock from outside, each role its own process.
+
+mod approval;
+mod crash;
+mod outage;
