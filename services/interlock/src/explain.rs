@@ -60,9 +60,24 @@ fn print(key: &KeyHash, story: &[&LogEntry], gate: Option<&gate::Gate>) {
             say::toned(Tone::Faint, words::short(entry.event.ty()))
         ));
     }
-    match gate {
-        Some(gate) => say::line(format_args!("now: {}", gate.told())),
-        None => say::line("now: no open gate"),
+    say::line(format_args!("now: {}", now(story, gate)));
+}
+
+/// What the log says of a gate is newer than the gate's own state, which is written as it ticks.
+fn now(story: &[&LogEntry], gate: Option<&gate::Gate>) -> String {
+    let said = |types: &[&str]| {
+        story
+            .iter()
+            .rev()
+            .find(|entry| types.contains(&words::short(entry.event.ty())))
+            .map(|entry| &entry.event)
+    };
+    let decided = said(&["gate.released", "gate.rejected", "gate.lost", "gate.bypassed"]);
+    let at_rest = said(&["change.closed", "change.canceled", "change.failed"]);
+    match (at_rest.or(decided), gate) {
+        (Some(event), _) => words::tell(event).what,
+        (None, Some(gate)) => gate.told(),
+        (None, None) => "no open gate is known".to_owned(),
     }
 }
 
@@ -81,7 +96,7 @@ fn as_json(key: &KeyHash, story: &[&LogEntry], gate: Option<&gate::Gate>) -> ser
 mod tests {
     use super::*;
     use chrono::DateTime;
-    use interlock_events::{ChangeOpened, ChangeRef, DeploymentKey, event};
+    use interlock_events::{ChangeOpened, ChangeRef, DeploymentKey, GateReleased, event};
 
     fn opened() -> (KeyHash, Vec<LogEntry>) {
         let text = |text: &str| text.to_owned();
@@ -108,5 +123,21 @@ mod tests {
             assert_eq!(key_of(name, &log).as_ref(), Some(&key), "{name}");
         }
         assert_eq!(key_of("CHG0030002", &log), None);
+    }
+
+    #[test]
+    fn the_log_is_believed_before_the_state_of_a_gate_that_has_not_ticked_since() {
+        let (_, mut log) = opened();
+        let copy =
+            r#"{"state":{"reason":"nobody approved","deadline":"2026-03-01T10:00:00Z","phase":"waiting"}}"#;
+        let gate = gate::of_copy(copy);
+        let story: Vec<&LogEntry> = log.iter().collect();
+        assert!(now(&story, gate.as_ref()).starts_with("the gate waits: nobody approved"));
+        let data: ChangeOpened = interlock_events::data_of(&log[0].event).unwrap();
+        let at = DateTime::UNIX_EPOCH;
+        let released = GateReleased { key: data.key, change: data.change, at, unproven: false };
+        log.push(LogEntry { at, event: event("/s", at, &released) });
+        let story: Vec<&LogEntry> = log.iter().collect();
+        assert_eq!(now(&story, gate.as_ref()), "the gate is released on CHG0030001");
     }
 }

@@ -1,12 +1,12 @@
 //! One process: starts its roles, runs until a signal, drains.
 
-mod door;
-
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use ingress::Ingress;
 use interlock_runtime::config::Config;
 use interlock_runtime::health::Health;
 use interlock_runtime::ports::broker::Broker;
@@ -37,9 +37,11 @@ pub struct Running {
 }
 
 /// Runs roles until a signal.
-pub async fn run(roles: &[Role], config: Config) -> anyhow::Result<()> {
+///
+/// `file` is where the configuration stands, for the lines of its faults.
+pub async fn run(roles: &[Role], config: Config, file: Option<&Path>) -> anyhow::Result<()> {
     check::single_role(roles, &config)?;
-    check::check(&config, None)?;
+    check::check(&config, file)?;
     let telemetry = Telemetry::start(&config.telemetry)?;
     let shutdown = shutdown_on_signal().context("cannot listen for signals")?;
     let ended = match start(roles, config, &telemetry, shutdown).await {
@@ -60,8 +62,8 @@ pub async fn start(
 ) -> anyhow::Result<Running> {
     let (clock, http) = ports::machine()?;
     let name = if let [role] = roles { role.name() } else { "run" };
-    let store = ports::store(&config, clock.clone())?;
     let broker = ports::broker(&config, clock.clone(), true, name).await?;
+    let store = ports::store(&config, clock.clone())?;
     let wiring = Wiring::new(config, Ports { broker: broker.clone(), store: store.clone(), clock, http })?;
 
     let mut tasks = JoinSet::new();
@@ -92,7 +94,7 @@ async fn begin(
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<SocketAddr>> {
     let worker = match role {
-        Role::Ingress => return door::begin(wiring, tasks, shutdown).await.map(Some),
+        Role::Ingress => return begin_ingress(wiring, tasks, shutdown).await.map(Some),
         Role::ChangeWorker => change_worker::worker(wiring.change_desk()),
         Role::ApprovalWorker => approval_worker::worker(wiring.approval_desk()),
     };
@@ -103,6 +105,20 @@ async fn begin(
         Ok(())
     });
     Ok(None)
+}
+
+async fn begin_ingress(
+    wiring: &Wiring,
+    tasks: &mut JoinSet<anyhow::Result<()>>,
+    shutdown: &Shutdown,
+) -> anyhow::Result<SocketAddr> {
+    let (listen, drain) = (wiring.config.ingress.listen, wiring.context.drain);
+    let (bound, served) = Ingress::new(wiring.ingress()?)
+        .serve(listen, drain, shutdown.clone())
+        .await
+        .with_context(|| format!("ingress.listen: cannot listen at {listen}"))?;
+    tasks.spawn(async move { Ok(served.await?) });
+    Ok(bound)
 }
 
 impl Running {

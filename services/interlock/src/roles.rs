@@ -20,7 +20,7 @@ impl Role {
     /// As a subcommand, and in logs.
     pub fn name(self) -> &'static str {
         match self {
-            Self::Ingress => "ingress",
+            Self::Ingress => ingress::NAME,
             Self::ChangeWorker => change_worker::NAME,
             Self::ApprovalWorker => approval_worker::NAME,
         }

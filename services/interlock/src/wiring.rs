@@ -11,7 +11,6 @@ use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::Http;
 use interlock_runtime::ports::store::Store;
-use interlock_runtime::webhook::WebhookSource;
 use interlock_runtime::worker::Context;
 use interlock_servicenow::ServiceNow;
 
@@ -62,13 +61,25 @@ impl Wiring {
         Ok(Self { context, service_now, platforms, policies, config })
     }
 
-    /// Everything that may send webhooks, by connection.
-    pub fn sources(&self) -> Result<BTreeMap<String, Arc<dyn WebhookSource>>, Faults> {
+    /// What ingress works with: everything that may send webhooks, by connection.
+    pub fn ingress(&self) -> Result<ingress::Parts, Faults> {
         let mut sources = interlock_servicenow::webhook_sources(&self.config)?;
         for (name, platform) in &self.platforms {
             sources.insert(name.clone(), platform.clone());
         }
-        Ok(sources)
+        let limits = ingress::Limits {
+            body_bytes: self.config.ingress.body_limit_bytes,
+            in_flight: self.config.ingress.in_flight_max,
+        };
+        let context = &self.context;
+        Ok(ingress::Parts {
+            sources,
+            broker: context.broker.clone(),
+            store: context.store.clone(),
+            clock: context.clock.clone(),
+            limits,
+            health: context.health.clone(),
+        })
     }
 
     /// What change-worker works with.

@@ -42,7 +42,8 @@ fn what(ty: &str, data: &Value) -> String {
     let number = change_number(data).unwrap_or("no change");
     match ty {
         "deployment.requested" => {
-            let gate = if data["gate"].is_null() { "runs without a gate" } else { "waits at its gate" };
+            // Which gate it has, if any, is said by another event of the platform's.
+            let gate = if data["gate"].is_null() { "is begun" } else { "waits at its gate" };
             let (project, environment) =
                 (text("/deployment/project/name"), text("/deployment/key/environment"));
             format!("{project} to {environment} {gate}, commit {:.12}", text("/deployment/sha"))

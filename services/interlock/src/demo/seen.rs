@@ -69,7 +69,14 @@ impl Seen {
 
     /// The event of this short type.
     pub fn event(&self, short: &str) -> Option<Mark> {
-        let entry = self.events.iter().find(|entry| words::short(entry.event.ty()) == short)?;
+        let is = |entry: &&LogEntry| words::short(entry.event.ty()) == short;
+        // GitHub tells a gated deployment twice; the request that has the gate is the one that is waited for.
+        let is_gated = |entry: &&LogEntry| is(entry) && !words::data(&entry.event)["gate"].is_null();
+        let entry = if short == "deployment.requested" {
+            self.events.iter().find(is_gated)?
+        } else {
+            self.events.iter().find(is)?
+        };
         let told = words::tell(&entry.event);
         Some(Mark {
             at: entry.at,
