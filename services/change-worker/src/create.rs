@@ -114,6 +114,7 @@ impl Desk {
             Ok(created) => {
                 tracing::info!(change.number = created.row.number, ignored = ?created.ignored, "opened a change");
                 metrics::counter!("interlock_changes_opened_total").increment(1);
+                state.settle_from = None;
                 let rows = [created.row];
                 self.drive(request, &mut state, service_now, &rows[0], &rows, vec![]).await
             }
