@@ -142,8 +142,10 @@ fn has_answer(run: &RunReading, answered: Option<&Answered>, settle: Duration) -
 fn how_it_began(shown: Option<&Answer>, answered: Option<&Answered>, settled: bool) -> Conclusion {
     match (shown, answered) {
         (Some(answer), _) if answer.released && answer.ours => Conclusion::Released { unproven: false },
+        // A required reviewer's answer may be shown beside ours, and ours later or not at all.
+        (_, Some(answered)) if answered.release && answered.accepted => Conclusion::Released { unproven: false },
         (Some(answer), _) => Conclusion::Bypassed { by: answer.released.then(|| answer.by.clone()) },
-        (None, Some(answered)) if answered.release => Conclusion::Released { unproven: !answered.accepted },
+        (None, Some(answered)) if answered.release => Conclusion::Released { unproven: true },
         (None, _) if settled => Conclusion::Bypassed { by: None },
         (None, _) => Conclusion::Unexplained,
     }
@@ -276,6 +278,8 @@ mod tests {
             ..run(RunPhase::Ended(Outcome::Failed))
         };
         assert_eq!(judge(&admin, None, None), Conclusion::Bypassed { by: Some("root".into()) });
+        let confirmed = judge(&admin, Some(&answered(true, true)), None);
+        assert_eq!(confirmed, Conclusion::Released { unproven: false }, "a reviewer's answer beside our confirmed one");
     }
 
     #[test]
