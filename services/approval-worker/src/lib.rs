@@ -3,6 +3,7 @@
 
 mod answer;
 mod gate;
+mod lease;
 mod look;
 mod poll;
 mod projection;

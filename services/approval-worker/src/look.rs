@@ -9,7 +9,6 @@ use interlock_rules::{
     OnWithdrawal, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release,
     next_look, withdrawn,
 };
-use interlock_runtime::ports::store::Claim;
 use interlock_servicenow::{Lane, ServiceNow};
 use tokio::time::Instant;
 
@@ -28,8 +27,6 @@ const STILL_FRESH: TimeDelta = TimeDelta::seconds(2);
 const RUN_READ_INTERVAL: TimeDelta = TimeDelta::minutes(10);
 /// How often a released gate's record is read.
 const RELEASED_LOOK: Duration = Duration::from_secs(600);
-/// How long a gate is one process's, at most.
-const LEASE: Duration = Duration::from_secs(45);
 /// Outward writes leave within this time after the tick began.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 
@@ -62,23 +59,21 @@ impl Desk {
         began: Instant,
         run_first: bool,
     ) -> Option<Looked> {
-        let lease = format!("gate:{}", gate.key());
-        let token = self.context.clock.tag();
-        if let Ok(Claim::Held(_)) = self.context.store.claim(&lease, &token, LEASE).await {
-            return None;
-        }
-        self.take_over(&gate.key(), state).await;
-        if run_first {
-            state.run_read = None;
-        }
-        let looked = self.look_at_phase(gate, state, began).await;
-        state.revision += 1;
-        match looked.next {
-            Next::After(_) => self.remember(gate.request, state).await,
-            Next::Never => self.forget(&gate.key(), state).await,
-        }
-        let _ = self.context.store.release(&lease, &token).await;
-        Some(looked)
+        let key = gate.key();
+        self.alone(&key, async {
+            self.take_over(&key, state).await;
+            if run_first {
+                state.run_read = None;
+            }
+            let looked = self.look_at_phase(gate, state, began).await;
+            state.revision += 1;
+            match looked.next {
+                Next::After(_) => self.remember(gate.request, state).await,
+                Next::Never => self.forget(&key, state).await,
+            }
+            looked
+        })
+        .await
     }
 
     /// Another look may have learned more since this copy was published.
