@@ -41,6 +41,8 @@ pub fn may_create(facts: CreateFacts) -> Creation {
         None => Creation::Settle(settle),
         Some(settled) if settled < settle => Creation::Settle(settle - settled),
         Some(_) => match store_age {
+            // Without a marker nothing else tells of the POST that the last delivery may have sent.
+            None if redelivered => Creation::Settle(settle),
             None => Creation::WithoutMarker,
             Some(age) if age < settle => Creation::Settle(settle - age),
             Some(_) => Creation::WithMarker,
@@ -84,7 +86,9 @@ mod tests {
                         let creation = may_create(facts);
                         match creation {
                             Creation::WithMarker => assert!(remembers && (fresh || has_settled), "{facts:?}"),
-                            Creation::WithoutMarker => assert!(age.is_none() && has_settled, "{facts:?}"),
+                            Creation::WithoutMarker => {
+                                assert!(age.is_none() && has_settled && !redelivered, "{facts:?}");
+                            }
                             Creation::Settle(wait) => {
                                 assert!(!(remembers && (fresh || has_settled)), "{facts:?}");
                                 assert!(wait > Duration::ZERO && wait <= SETTLE, "{facts:?}");
@@ -99,6 +103,14 @@ mod tests {
     #[test]
     fn a_first_direct_delivery_creates_at_once() {
         assert_eq!(may_create(facts()), Creation::WithMarker);
+    }
+
+    #[test]
+    fn without_the_store_a_settled_copy_that_is_delivered_again_settles_again() {
+        let gone = CreateFacts { settled_for: Some(SETTLE), store_age: None, ..facts() };
+        assert_eq!(may_create(gone), Creation::WithoutMarker);
+        let again = CreateFacts { redelivered: true, ..gone };
+        assert_eq!(may_create(again), Creation::Settle(SETTLE), "its last delivery may have posted");
     }
 
     #[test]
