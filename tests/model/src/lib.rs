@@ -1,0 +1,8 @@
+#![doc = include_str!("../README.md")]
+
+#[cfg(test)]
+mod chain;
+#[cfg(test)]
+mod check;
+#[cfg(test)]
+mod creating;
