@@ -2,5 +2,6 @@
 
 mod broker_embedded;
 mod broker_rabbitmq;
+mod demo;
 mod store;
 mod stories;

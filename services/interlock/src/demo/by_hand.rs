@@ -59,6 +59,10 @@ fn tell(stage: &Stage, teller: &Teller, entry: &LogEntry) {
         return;
     }
     let ty = words::short(entry.event.ty());
+    // A dozen of these come with each story, and what follows from them is told anyway.
+    if ty == "record.changed" {
+        return;
+    }
     let told = words::tell(&entry.event);
     let time = entry.at.format("%H:%M:%S").to_string();
     say::line(format_args!(
