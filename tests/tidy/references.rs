@@ -106,14 +106,33 @@ fn every_metric_stands_in_operations_and_nothing_else_does() {
 fn the_readmes_configuration_is_well() {
     let readme = read("README.md");
     let yaml = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
-    let config = Config::parse("README.md", yaml, std::iter::empty()).unwrap();
+    is_well("README.md", yaml);
+}
+
+#[test]
+fn the_configuration_in_the_compose_file_is_well() {
+    let compose = read("docker-compose.yml");
+    let block = compose.split("    content: |\n").nth(1).unwrap();
+    let lines = block.lines().take_while(|line| line.is_empty() || line.starts_with("      "));
+    // Compose reads `$$` as a dollar sign.
+    let yaml: String =
+        lines.map(|line| format!("{}\n", line.get(6..).unwrap_or_default().replace("$$", "$"))).collect();
+    is_well("docker-compose.yml", &yaml);
+}
+
+/// Both sides are connected, and every section can be read.
+fn is_well(name: &str, yaml: &str) {
+    let config = Config::parse(name, yaml, std::iter::empty()).unwrap();
     assert_eq!(config.connections().count(), 2);
     interlock_servicenow::webhook_sources(&config).unwrap();
     for connection in config.connections() {
         let kinds = interlock_platforms::adapters().into_iter().map(|entry| entry.kind);
         assert!(kinds.chain([interlock_servicenow::KIND]).any(|kind| kind == connection.kind));
     }
-    assert!(config.policies.iter().all(|policy| policy.change.assignment_group.is_some()));
+    let asked = config.policies.iter().filter(|policy| policy.name != "default");
+    assert!(
+        asked.clone().count() > 0 && asked.clone().all(|policy| policy.change.assignment_group.is_some())
+    );
 }
 
 #[test]

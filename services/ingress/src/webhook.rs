@@ -21,7 +21,7 @@ use crate::{Ingress, body};
 const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 /// A Store that is slower than this costs more than its hint saves.
 const HINT_TIMEOUT: Duration = Duration::from_millis(250);
-/// GitHub sends again for three days at most (docs: "Redelivering webhooks").
+/// A delivery can be asked for again for three days (GitHub docs: "Redelivering webhooks").
 const HINT_LIFE: Duration = Duration::from_secs(3 * 24 * 3600);
 const DELIVERY_ID_BYTES_MAX: usize = 128;
 

@@ -104,7 +104,7 @@ fn configuration(folder: &Path, secrets: &Secrets, service_now: SocketAddr, gith
 store: embedded:{data}
 ingress: {{ listen: \"{loopback}\" }}
 admin: {{ listen: \"{loopback}\" }}
-timing: {{ settle_seconds: 1, tick_max_seconds: 5, poll_seconds: 1, drain_seconds: 5 }}
+timing: {{ settle_seconds: 1, poll_seconds: 1, drain_seconds: 5 }}
 connections:
 {service_now}
 {github}

@@ -53,10 +53,6 @@ pub enum LogFormat {
 pub struct Timing {
     /// How long a write may commit after its time-out.
     pub settle: Duration,
-    /// How old the read of a record may be at the release of a gate.
-    pub read_max_age: Duration,
-    /// The longest sleep of an undecided gate.
-    pub tick_max: Duration,
     /// How often pending approvals are asked for in one batch.
     pub poll: Duration,
     /// How long work in hand may take after a signal.
@@ -101,8 +97,6 @@ impl Timing {
         let mut seconds = |key, range| Duration::from_secs(layers.number(&["timing", key], range));
         Self {
             settle: seconds("settle_seconds", 1..=310),
-            read_max_age: seconds("read_max_age_seconds", 1..=60),
-            tick_max: seconds("tick_max_seconds", 1..=120),
             poll: seconds("poll_seconds", 1..=600),
             drain: seconds("drain_seconds", 1..=600),
         }
