@@ -1,0 +1,78 @@
+//! Gates and their deployments, out of GitHub's journal.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use interlock_simulators::journal::JournalEntry;
+
+/// Who our App is at GitHub.
+const BOT: &str = "interlock[bot]";
+
+/// A gate, and what became of it and of its job.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    /// GitHub's deployment id.
+    pub deployment: u64,
+    /// Its run.
+    pub run: String,
+    /// When the gate was asked.
+    pub asked: DateTime<Utc>,
+    /// Our decisions: when, and whether it was a release.
+    pub decisions: Vec<(DateTime<Utc>, bool)>,
+    /// When it was decided otherwise: bypassed, canceled, expired.
+    pub otherwise: Option<DateTime<Utc>>,
+    /// When the job began.
+    pub started: Option<DateTime<Utc>>,
+    /// How the job ended: `success`, `failure`, `cancelled`.
+    pub end: Option<String>,
+}
+
+impl Gate {
+    /// When it was first released by us.
+    #[must_use]
+    pub fn released_at(&self) -> Option<DateTime<Utc>> {
+        self.decisions.iter().find(|(_, released)| *released).map(|(at, _)| *at)
+    }
+
+    /// When it was first decided, by anybody.
+    #[must_use]
+    pub fn decided_at(&self) -> Option<DateTime<Utc>> {
+        self.decisions.iter().map(|(at, _)| *at).chain(self.otherwise).min()
+    }
+}
+
+/// All gates, in the order in which they were asked.
+pub(super) fn read(journal: &[JournalEntry]) -> Vec<Gate> {
+    let mut gates: BTreeMap<u64, Gate> = BTreeMap::new();
+    for entry in journal {
+        let Some(id) = entry.ids.get("deployment_id").and_then(|id| id.parse().ok()) else { continue };
+        if entry.what == "gate.asked" {
+            let run = entry.ids.get("run_id").cloned().unwrap_or_default();
+            gates.insert(id, Gate { deployment: id, run, asked: entry.at, ..Gate::default() });
+        } else if let Some(gate) = gates.get_mut(&id) {
+            note(gate, entry);
+        }
+    }
+    gates.into_values().collect()
+}
+
+fn note(gate: &mut Gate, entry: &JournalEntry) {
+    let detail = entry.ids.get("detail").cloned().unwrap_or_default();
+    match entry.what.as_str() {
+        "gate.released" if entry.actor == BOT => gate.decisions.push((entry.at, true)),
+        "gate.rejected" if entry.actor == BOT => {
+            gate.decisions.push((entry.at, false));
+            gate.end.get_or_insert("failure".into());
+        }
+        "gate.bypassed" | "gate.expired" => {
+            gate.otherwise.get_or_insert(entry.at);
+        }
+        "job.started" => gate.started = Some(entry.at),
+        "job.finished" => gate.end = Some(detail),
+        "job.canceled" => {
+            gate.otherwise.get_or_insert(entry.at);
+            gate.end.get_or_insert("cancelled".into());
+        }
+        _ => {}
+    }
+}

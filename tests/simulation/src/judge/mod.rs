@@ -1,0 +1,236 @@
+//! The judge: reads the journals of the simulated systems, and what the script asked for, and says which
+//! promise was broken. It knows nothing of what the workers believe.
+
+mod gates;
+mod records;
+mod release;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use interlock_simulators::journal::JournalEntry;
+use interlock_simulators::request_log::LoggedRequest;
+
+pub use self::gates::Gate;
+pub use self::records::Record;
+
+/// Everything that the judge reads.
+#[derive(Debug, Clone, Default)]
+pub struct Evidence {
+    /// GitHub's journal.
+    pub github: Vec<JournalEntry>,
+    /// GitHub's request log.
+    pub github_requests: Vec<LoggedRequest>,
+    /// ServiceNow's journal.
+    pub service_now: Vec<JournalEntry>,
+    /// What the correlation id of each deployment's changes starts with, by GitHub's deployment id.
+    pub prefixes: BTreeMap<u64, String>,
+    /// When each gate's request was accepted by us.
+    pub accepted: BTreeMap<u64, DateTime<Utc>>,
+    /// Webhooks sent to us, and those answered with 2xx.
+    pub webhooks: (u64, u64),
+    /// Subjects of dead letters.
+    pub dead: BTreeSet<String>,
+    /// When it all ended.
+    pub end: DateTime<Utc>,
+    /// From when on gates must be decided in time: RabbitMQ and the platform answer, and processes live.
+    pub undisturbed: DateTime<Utc>,
+    /// From when on nothing at all fails.
+    pub quiet: DateTime<Utc>,
+    /// The Store lost its memory or was gone.
+    pub store_failed: bool,
+}
+
+/// A broken promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which.
+    pub promise: &'static str,
+    /// How.
+    pub what: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.promise, self.what)
+    }
+}
+
+/// What the judge found, in numbers and in words.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Webhooks sent to us.
+    pub attempted: u64,
+    /// Of them answered with 2xx.
+    pub accepted: u64,
+    /// Gates that were asked, told to us, and decided.
+    pub done: u64,
+    /// Gates whose request never reached us: nothing can be said of them.
+    pub untold: u64,
+    /// Gates that were told to us and on which nothing was ever done.
+    pub lost: u64,
+    /// Changes beyond the first of a deployment.
+    pub duplicated: u64,
+    /// Of them found and canceled.
+    pub recovered: u64,
+    /// Releases that the record did not permit.
+    pub wrong_releases: u64,
+    /// Gates with two decisions, or answered unread.
+    pub opposite: u64,
+    /// Gates decided too late, or never.
+    pub hanging: u64,
+    /// Changes that did not end as their deployment did.
+    pub open: u64,
+    /// Deployments with more than one change that counts.
+    pub extra: u64,
+    /// Changes that people hold up, or that stand in the dead letters.
+    pub blocked: u64,
+    /// Releases by us.
+    pub released: u64,
+    /// Rejections by us.
+    pub rejected: u64,
+    /// In words.
+    pub findings: Vec<Finding>,
+}
+
+impl Report {
+    /// Adds another report's numbers.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.attempted, other.attempted),
+            (&mut self.accepted, other.accepted),
+            (&mut self.done, other.done),
+            (&mut self.untold, other.untold),
+            (&mut self.lost, other.lost),
+            (&mut self.duplicated, other.duplicated),
+            (&mut self.recovered, other.recovered),
+            (&mut self.wrong_releases, other.wrong_releases),
+            (&mut self.opposite, other.opposite),
+            (&mut self.hanging, other.hanging),
+            (&mut self.open, other.open),
+            (&mut self.extra, other.extra),
+            (&mut self.blocked, other.blocked),
+            (&mut self.released, other.released),
+            (&mut self.rejected, other.rejected),
+        ];
+        for (mine, theirs) in pairs {
+            *mine += theirs;
+        }
+        self.findings.extend(other.findings.iter().cloned());
+    }
+
+    /// Whether a promise was broken.
+    #[must_use]
+    pub fn breaks(&self, promise: &str) -> bool {
+        self.findings.iter().any(|finding| finding.promise == promise)
+    }
+
+    fn find(&mut self, promise: &'static str, what: String) {
+        self.findings.push(Finding { promise, what });
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { attempted, accepted, done, untold, lost, duplicated, recovered, .. } = self;
+        let Self { wrong_releases, opposite, hanging, open, extra, blocked, released, rejected, .. } = self;
+        writeln!(
+            f,
+            "webhooks: attempted {attempted}, accepted {accepted}; gates: done {done} (released {released}, rejected \
+             {rejected}), untold {untold}, lost {lost}, hanging {hanging}, wrong releases {wrong_releases}, opposite \
+             decisions {opposite}; changes: duplicated {duplicated}, recovered {recovered}, extra live {extra}, open \
+             {open}, blocked by people or dead {blocked}"
+        )?;
+        self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))
+    }
+}
+
+/// Judges one run.
+#[must_use]
+pub fn judge(evidence: &Evidence) -> Report {
+    let (attempted, accepted) = evidence.webhooks;
+    let mut report = Report { attempted, accepted, ..Report::default() };
+    let records = records::read(&evidence.service_now);
+    for gate in gates::read(&evidence.github) {
+        let Some(prefix) = evidence.prefixes.get(&gate.deployment) else { continue };
+        let of: Vec<&Record> =
+            records.iter().filter(|record| record.correlation_id.starts_with(prefix)).collect();
+        release::releases(&gate, &of, &mut report);
+        release::answers(&gate, evidence, &mut report);
+        release::in_time(&gate, &of, evidence, &mut report);
+        ends(&gate, &of, evidence, &mut report);
+    }
+    report
+}
+
+/// I2 and I6: one change that counts, ended as its deployment did.
+fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
+    let beyond = of.len().saturating_sub(1) as u64;
+    report.duplicated += beyond;
+    if beyond > 0 && !evidence.store_failed {
+        let numbers: Vec<&str> = of.iter().map(|record| record.number.as_str()).collect();
+        report.find(
+            "I2",
+            format!(
+                "deployment {} has the changes {numbers:?} although the Store remembered",
+                gate.deployment
+            ),
+        );
+    }
+    let counting: Vec<&&Record> = of.iter().filter(|record| record.state() != "4").collect();
+    report.recovered +=
+        of.iter().filter(|record| record.state() == "4").count().min(of.len().saturating_sub(1)) as u64;
+    if counting.len() > 1 {
+        report.extra += 1;
+        report
+            .find("I2", format!("deployment {} has {} changes that count", gate.deployment, counting.len()));
+    }
+    for record in counting.iter().filter(|record| record.state() != "3") {
+        if record.is_held_by_people()
+            || evidence.dead.iter().any(|subject| record.correlation_id.contains(subject.as_str()))
+        {
+            report.blocked += 1;
+        } else {
+            report.open += 1;
+            report.find(
+                "I6",
+                format!(
+                    "{} of deployment {} is open in state {}",
+                    record.number,
+                    gate.deployment,
+                    record.state()
+                ),
+            );
+        }
+    }
+    let closed = counting.iter().find(|record| record.state() == "3");
+    let wrong = match (&gate.end, gate.started.is_some(), closed) {
+        (Some(end), true, Some(record)) => {
+            let code = if end == "success" { "successful" } else { "unsuccessful" };
+            (record.close_code() != code).then(|| {
+                format!(
+                    "{} was closed {}, but its deployment ended in {end}",
+                    record.number,
+                    record.close_code()
+                )
+            })
+        }
+        (Some(end), true, None) if counting.is_empty() && !of.is_empty() => {
+            Some(format!("deployment {} ran ({end}), and all its changes were canceled", gate.deployment))
+        }
+        (Some(_), false, Some(record)) if gate.released_at().is_none() => {
+            Some(format!("{} was closed, but deployment {} never ran", record.number, gate.deployment))
+        }
+        _ => None,
+    };
+    if let Some(what) = wrong {
+        report.open += 1;
+        report.find("I6", what);
+    }
+}
+
+/// Seconds as a difference of times.
+fn seconds(seconds: i64) -> TimeDelta {
+    TimeDelta::seconds(seconds)
+}
