@@ -8,6 +8,7 @@ pub mod courier;
 pub mod dice;
 pub mod http;
 pub mod judge;
+pub mod many;
 mod people;
 pub mod play;
 pub mod process;
