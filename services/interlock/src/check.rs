@@ -4,6 +4,7 @@ mod against_broker;
 
 use std::path::Path;
 
+use interlock_rules::{Policy, When};
 use interlock_runtime::config::{Config, Fault, Faults, Origin};
 use interlock_servicenow::KIND as SERVICE_NOW;
 
@@ -57,7 +58,7 @@ fn policy_faults(config: &Config, source: &str, text: &str) -> Vec<Fault> {
         return Vec::new();
     }
     let mut faults = Vec::new();
-    for policy in &config.policies {
+    for policy in reachable(&config.policies) {
         let mut refuse = |key: &str, what: &str, cure: String| {
             let origin = origin_of(source, text, &policy.name);
             let path = format!("policies.{}.{key}", policy.name);
@@ -95,6 +96,12 @@ fn policy_faults(config: &Config, source: &str, text: &str) -> Vec<Fault> {
     faults
 }
 
+/// Behind a policy that fits everything none is ever used; the default one often stands there.
+fn reachable(policies: &[Policy]) -> &[Policy] {
+    let catch_all = policies.iter().position(|policy| policy.when == When::default());
+    &policies[..catch_all.map_or(policies.len(), |index| index + 1)]
+}
+
 /// The line on which a policy is named. Without one it is the default that the file does not replace.
 fn origin_of(source: &str, text: &str, policy: &str) -> Origin {
     let names = |line: &str| {
@@ -127,6 +134,17 @@ mod tests {
         let found = faults(text);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("test.yaml:4: policies.default.change.assignment_group"), "{found:?}");
+    }
+
+    #[test]
+    fn a_policy_that_is_never_reached_is_not_judged() {
+        let text = |when: &str| {
+            let policy = format!("  - name: mine\n    {when}change: {{ assignment_group: Network }}\n");
+            format!("connections:\n  one: {{ kind: servicenow }}\npolicies:\n{policy}")
+        };
+        assert!(faults(&text("")).is_empty());
+        let found = faults(&text("when: { environment: production }\n    "));
+        assert!(found.len() == 1 && found[0].contains("policies.default.change"), "{found:?}");
     }
 
     #[test]

@@ -1,26 +1,26 @@
 //! One process: starts its roles, runs until a signal, drains.
 
+mod door;
+mod store;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::Router;
 use ingress::Ingress;
-use interlock_runtime::config::Config;
+use interlock_runtime::config::{Config, Place};
 use interlock_runtime::health::Health;
 use interlock_runtime::ports::broker::Broker;
-use interlock_runtime::ports::store::Store;
 use interlock_runtime::signals::{Shutdown, shutdown_on_signal};
 use interlock_runtime::telemetry::Telemetry;
 use tokio::task::JoinSet;
 
+use self::door::Door;
 use crate::roles::Role;
 use crate::wiring::{Ports, Wiring};
 use crate::{admin, check, ports};
-
-/// How often the Store is asked whether it is there.
-const STORE_LOOK: Duration = Duration::from_secs(10);
 
 /// Roles that run.
 pub struct Running {
@@ -62,26 +62,31 @@ pub async fn start(
 ) -> anyhow::Result<Running> {
     let (clock, http) = ports::machine()?;
     let name = if let [role] = roles { role.name() } else { "run" };
+    let health = Health::new();
+    roles.iter().for_each(|role| health.expect(role.name()));
+    let mut tasks = JoinSet::new();
+    let door = Door { listen: config.admin.listen, health: health.clone(), telemetry };
+    // A folder opens at once or not at all. A server may keep us waiting, and meanwhile we are alive and say so.
+    let early = match config.broker.place {
+        Place::Remote(_) => Some(door.open(Router::new(), &mut tasks, &shutdown).await?),
+        Place::Embedded(_) => None,
+    };
     let broker = ports::broker(&config, clock.clone(), true, name).await?;
     let store = ports::store(&config, clock.clone())?;
-    let wiring = Wiring::new(config, Ports { broker: broker.clone(), store: store.clone(), clock, http })?;
-
-    let mut tasks = JoinSet::new();
-    let tools = admin::routes(&wiring.config, broker.clone(), wiring.context.clock.clone());
-    let (listen, health) = (wiring.config.admin.listen, wiring.context.health.clone());
-    let metrics = telemetry.metrics.clone();
-    let (admin, served) =
-        interlock_runtime::admin::serve(listen, health.clone(), metrics, tools, shutdown.clone())
-            .await
-            .with_context(|| format!("admin.listen: cannot listen at {listen}"))?;
-    tasks.spawn(async move { Ok(served.await?) });
+    let tools = admin::routes(&config, broker.clone(), clock.clone());
+    let ports = Ports { broker: broker.clone(), store: store.clone(), clock, http };
+    let wiring = Wiring::new(config, ports, health.clone())?;
+    let admin = match early {
+        Some(bound) => bound,
+        None => door.open(tools, &mut tasks, &shutdown).await?,
+    };
     let mut ingress = None;
     for role in roles {
         if let Some(bound) = begin(*role, &wiring, &mut tasks, &shutdown).await? {
             ingress = Some(bound);
         }
     }
-    tokio::spawn(watch_store(store, shutdown.clone()));
+    tokio::spawn(store::watch(store, shutdown.clone()));
     tracing::info!(roles = ?roles.iter().map(|role| role.name()).collect::<Vec<_>>(), %admin, "started");
     Ok(Running { admin, ingress, health, broker, tasks, shutdown })
 }
@@ -98,7 +103,6 @@ async fn begin(
         Role::ChangeWorker => change_worker::worker(wiring.change_desk()),
         Role::ApprovalWorker => approval_worker::worker(wiring.approval_desk()),
     };
-    wiring.context.health.expect(role.name());
     let (context, shutdown) = (wiring.context.clone(), shutdown.clone());
     tasks.spawn(async move {
         worker.run(context, shutdown).await;
@@ -137,23 +141,5 @@ impl Running {
         }
         self.broker.close().await;
         ended
-    }
-}
-
-/// The Store may be away without harm, so it does not decide readiness; it is told.
-async fn watch_store(store: Arc<dyn Store>, shutdown: Shutdown) {
-    let mut was_there = true;
-    loop {
-        let answer = store.ping().await;
-        metrics::gauge!("interlock_store_up").set(if answer.is_ok() { 1.0 } else { 0.0 });
-        match &answer {
-            Err(fault) if was_there => tracing::warn!(%fault, "the store is away: this costs time and calls"),
-            Ok(()) if !was_there => tracing::info!("the store is back"),
-            Ok(()) | Err(_) => {}
-        }
-        was_there = answer.is_ok();
-        if tokio::time::timeout(STORE_LOOK, shutdown.begun()).await.is_ok() {
-            return;
-        }
     }
 }

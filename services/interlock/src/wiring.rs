@@ -44,7 +44,7 @@ pub struct Ports {
 
 impl Wiring {
     /// Builds the connections of a configuration on `ports`.
-    pub fn new(config: Config, ports: Ports) -> Result<Self, Faults> {
+    pub fn new(config: Config, ports: Ports, health: Health) -> Result<Self, Faults> {
         let Ports { broker, store, clock, http } = ports;
         let service_now = interlock_servicenow::connections(&config, &http, &clock, &store)?;
         let platforms = interlock_platforms::platforms(&config, &http, &clock)?;
@@ -54,7 +54,7 @@ impl Wiring {
             store,
             clock,
             http,
-            health: Health::new(),
+            health,
             concurrency: u16::try_from(config.worker.concurrency).unwrap_or(u16::MAX),
             drain: config.timing.drain,
         };
