@@ -47,3 +47,46 @@ async fn by_holder(config: &Config, worker: &str, id: &str) -> anyhow::Result<bo
         status => bail!("{listen} answered {status}: {}", String::from_utf8_lossy(answer.body())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use interlock_broker::embedded::Embedded;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn config(folder: &std::path::Path, listen: std::net::SocketAddr) -> Config {
+        let folder = folder.display();
+        let text = format!(
+            "broker: embedded:{folder}\nstore: embedded:{folder}\nadmin: {{ listen: \"{listen}\" }}\n"
+        );
+        Config::parse("test", &text, std::iter::empty()).unwrap()
+    }
+
+    /// What a tool learns of the letter 7, which is not there.
+    async fn answer(with_routes: bool) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let broker = Embedded::open(folder.path(), Arc::new(SystemClock)).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let config = config(folder.path(), listener.local_addr().unwrap());
+        let tools = admin::routes(&config, broker, Arc::new(SystemClock));
+        let router = if with_routes { tools } else { axum::Router::new() };
+        let served = tokio::spawn(async move { axum::serve(listener, router).await });
+        let bench = ports::bench(&config).await.unwrap();
+        let replayed = one(&config, &bench, approval_worker::NAME, "7").await;
+        served.abort();
+        replayed.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn the_process_that_holds_the_file_is_asked() {
+        assert_eq!(answer(true).await, "approval-worker has no dead letter 7");
+    }
+
+    #[tokio::test]
+    async fn a_process_that_takes_no_writes_is_told_apart_from_a_letter_that_is_not_there() {
+        assert!(answer(false).await.contains("takes no writes of tools"));
+    }
+}
