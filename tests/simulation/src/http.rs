@@ -123,8 +123,11 @@ impl Http for SimHttp {
         if fate == Some(Weather::NotSent) {
             return Err(not_sent("connection refused"));
         }
-        let slow = fate == Some(Weather::Slow);
-        let back = if slow { self.net.dice.between(2_000, 20_000) } else { self.net.dice.between(1, 60) };
+        let back = match fate {
+            Some(Weather::Slow) => self.net.dice.between(2_000, 20_000),
+            _ if self.net.dice.percent(8) => self.net.dice.between(100, 3_000),
+            _ => self.net.dice.between(1, 60),
+        };
         let answered = self.net.send_off(request, router, Duration::from_millis(back));
         let answer = timeout_at(deadline, answered).await;
         self.process.point(&format!("answer to {what}")).await;

@@ -9,7 +9,7 @@ use interlock_simulators::servicenow::{Effect, Fault as AtServiceNow};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::script::{Fault, GitHubFault, ServiceNowFault, What};
+use crate::script::{Fault, GitHubFault, ServiceNowCall, ServiceNowFault, What};
 use crate::world::World;
 
 /// What cannot be done yet is tried again so often, so many times.
@@ -123,7 +123,7 @@ impl World {
             Fault::Disconnect(number) => self.broker.end_sessions_of(&self.process(number)),
             Fault::Network(weather, how_long) => self.net.weather(weather, how_long),
             Fault::Webhooks(post, how_long) => self.courier.post(post, how_long),
-            Fault::ServiceNow(kind, times) => self.break_service_now(kind, times),
+            Fault::ServiceNow(kind, call, times) => self.break_service_now(kind, call, times),
             Fault::ServiceNowDown(how_long) => {
                 let _ = self.service_now.fault(AtServiceNow::forever(Effect::Down { reset: false }));
                 let world = self.clone();
@@ -132,7 +132,7 @@ impl World {
                     world.service_now.clear_faults();
                 });
             }
-            Fault::GitHub(kind, times) => self.break_github(kind, times),
+            Fault::GitHub(kind, only_answers, times) => self.break_github(kind, only_answers, times),
             Fault::GitHubDown(how_long) => {
                 self.github.fault(AtGitHub::on("/", FaultKind::Down));
                 let world = self.clone();
@@ -144,28 +144,30 @@ impl World {
         }
     }
 
-    fn break_service_now(&self, kind: ServiceNowFault, times: u32) {
+    fn break_service_now(&self, kind: ServiceNowFault, call: ServiceNowCall, times: u32) {
         use ServiceNowFault as Kind;
-        let (effect, method) = match kind {
-            Kind::TimeoutAfterCommit => (Effect::TimeoutAfterCommit { hang_ms: HANG_MS }, None),
-            Kind::TimeoutBeforeCommit => (Effect::TimeoutBeforeCommit { hang_ms: HANG_MS }, None),
-            Kind::LateCommit => (Effect::LateCommit { after_ms: LATE_MS, hang_ms: HANG_MS }, Some("POST")),
-            Kind::ResetAfterCommit => (Effect::ResetConnectionAfterCommit, None),
-            Kind::CreateThen403 => (Effect::CreateThen403, None),
-            Kind::CreateThenEmpty201 => (Effect::CreateThenEmpty201, None),
-            Kind::Html200 => (Effect::Html200, None),
-            Kind::RateLimit => (Effect::RateLimit429 { retry_after: None }, None),
-            Kind::ServerError => (Effect::Status { code: 500, body: None }, None),
-            Kind::BrokenList => (Effect::ErrorIn200Stream { cut: false }, None),
+        let effect = match kind {
+            Kind::TimeoutAfterCommit => Effect::TimeoutAfterCommit { hang_ms: HANG_MS },
+            Kind::TimeoutBeforeCommit => Effect::TimeoutBeforeCommit { hang_ms: HANG_MS },
+            Kind::LateCommit => Effect::LateCommit { after_ms: LATE_MS, hang_ms: HANG_MS },
+            Kind::ResetAfterCommit => Effect::ResetConnectionAfterCommit,
+            Kind::CreateThen403 => Effect::CreateThen403,
+            Kind::CreateThenEmpty201 => Effect::CreateThenEmpty201,
+            Kind::Html200 => Effect::Html200,
+            Kind::RateLimit => Effect::RateLimit429 { retry_after: None },
+            Kind::ServerError => Effect::Status { code: 500, body: None },
+            Kind::BrokenList => Effect::ErrorIn200Stream { cut: false },
         };
-        let fault = AtServiceNow { times: Some(times), ..AtServiceNow::once(effect) }.on_path("change");
-        let _ = self.service_now.fault(match method {
-            Some(method) => fault.on_method(method),
-            None => fault,
+        let fault = AtServiceNow { times: Some(times), ..AtServiceNow::once(effect) };
+        let _ = self.service_now.fault(match call {
+            ServiceNowCall::Any => fault,
+            ServiceNowCall::LookUp => fault.on_method("GET").on_table("change_request"),
+            ServiceNowCall::Create => fault.on_method("POST").on_table("change_request"),
+            ServiceNowCall::Move => fault.on_method("PATCH").on_table("change_request"),
         });
     }
 
-    fn break_github(&self, kind: GitHubFault, times: u32) {
+    fn break_github(&self, kind: GitHubFault, only_answers: bool, times: u32) {
         use GitHubFault as Kind;
         let fault = match kind {
             Kind::TimeoutAfterCommit => FaultKind::TimeoutAfterCommit,
@@ -177,7 +179,7 @@ impl World {
             Kind::RateLimit => FaultKind::RateLimit { retry_after: Some(20) },
             Kind::SecondaryLimit => FaultKind::SecondaryLimit { retry_after: Some(30) },
         };
-        let path = if times % 2 == 0 { "/" } else { "deployment_protection_rule" };
+        let path = if only_answers { "deployment_protection_rule" } else { "/" };
         self.github.fault(AtGitHub::on(path, fault).times(times));
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::broker::Trouble;
 use crate::dice::Dice;
 use crate::http::Weather;
-use crate::script::{Fault, GitHubFault, Post, Script, ServiceNowFault, Step, What};
+use crate::script::{Fault, GitHubFault, Post, Script, ServiceNowCall, ServiceNowFault, Step, What};
 use crate::world::{PROCESSES, TIMEOUT};
 
 /// By when everything that goes wrong on purpose has begun.
@@ -116,11 +116,9 @@ fn faults(dice: &Dice, steps: &mut Vec<Step>) {
 }
 
 fn fault(dice: &Dice) -> Fault {
-    use ServiceNowFault as Sn;
     let process = usize::try_from(dice.next() % PROCESSES.len() as u64).unwrap_or(0);
     let brief = Duration::from_secs(dice.between(1, 30));
     let long = Duration::from_secs(dice.between(5, 90));
-    let times = u32::try_from(dice.between(1, 4)).unwrap_or(1);
     match dice.between(0, 14) {
         0..=2 => Fault::Crash(process, dice.between(0, 60), brief),
         3 => Fault::Freeze(process, long),
@@ -130,40 +128,47 @@ fn fault(dice: &Dice) -> Fault {
         7 => Fault::Disconnect(process),
         8 => Fault::Network(*dice.one_of(&[Weather::NotSent, Weather::AnswerLost, Weather::Slow]), long),
         9 | 10 => Fault::Webhooks(*dice.one_of(&[Post::Duplicated, Post::Dropped, Post::Delayed]), long),
-        11 | 12 => {
-            let kinds = [
-                Sn::TimeoutAfterCommit,
-                Sn::TimeoutBeforeCommit,
-                Sn::LateCommit,
-                Sn::ResetAfterCommit,
-                Sn::CreateThen403,
-                Sn::CreateThenEmpty201,
-                Sn::Html200,
-                Sn::RateLimit,
-                Sn::ServerError,
-                Sn::BrokenList,
-            ];
-            match dice.between(0, 4) {
-                0 => Fault::ServiceNowDown(long),
-                _ => Fault::ServiceNow(*dice.one_of(&kinds), times),
-            }
-        }
-        _ => {
-            use GitHubFault as Gh;
-            let kinds = [
-                Gh::TimeoutAfterCommit,
-                Gh::ResetAfterCommit,
-                Gh::ErrorAfterCommit,
-                Gh::ResetBeforeCommit,
-                Gh::ServerError,
-                Gh::Html200,
-                Gh::RateLimit,
-                Gh::SecondaryLimit,
-            ];
-            match dice.between(0, 4) {
-                0 => Fault::GitHubDown(brief),
-                _ => Fault::GitHub(*dice.one_of(&kinds), times),
-            }
-        }
+        11 | 12 => at_service_now(dice, long),
+        _ => at_github(dice, brief),
+    }
+}
+
+fn at_service_now(dice: &Dice, long: Duration) -> Fault {
+    use ServiceNowCall::{Any, Create, LookUp, Move};
+    use ServiceNowFault as Kind;
+    let kinds = [
+        Kind::TimeoutAfterCommit,
+        Kind::TimeoutBeforeCommit,
+        Kind::ResetAfterCommit,
+        Kind::Html200,
+        Kind::RateLimit,
+        Kind::ServerError,
+    ];
+    let at_creates = [Kind::LateCommit, Kind::CreateThen403, Kind::CreateThenEmpty201];
+    let times = u32::try_from(dice.between(1, 3)).unwrap_or(1);
+    match dice.between(0, 5) {
+        0 => Fault::ServiceNowDown(long),
+        1 => Fault::ServiceNow(*dice.one_of(&at_creates), Create, times),
+        2 => Fault::ServiceNow(Kind::BrokenList, LookUp, times),
+        _ => Fault::ServiceNow(*dice.one_of(&kinds), *dice.one_of(&[Any, LookUp, Create, Move]), times),
+    }
+}
+
+fn at_github(dice: &Dice, brief: Duration) -> Fault {
+    use GitHubFault as Kind;
+    let kinds = [
+        Kind::TimeoutAfterCommit,
+        Kind::ResetAfterCommit,
+        Kind::ErrorAfterCommit,
+        Kind::ResetBeforeCommit,
+        Kind::ServerError,
+        Kind::Html200,
+        Kind::RateLimit,
+        Kind::SecondaryLimit,
+    ];
+    let times = u32::try_from(dice.between(1, 3)).unwrap_or(1);
+    match dice.between(0, 5) {
+        0 => Fault::GitHubDown(brief),
+        _ => Fault::GitHub(*dice.one_of(&kinds), dice.percent(60), times),
     }
 }

@@ -79,12 +79,12 @@ pub enum Fault {
     Network(Weather, Duration),
     /// Webhooks travel badly for a while.
     Webhooks(Post, Duration),
-    /// ServiceNow fails so many times.
-    ServiceNow(ServiceNowFault, u32),
+    /// ServiceNow fails so many times, at calls of one kind.
+    ServiceNow(ServiceNowFault, ServiceNowCall, u32),
     /// ServiceNow is down for a while.
     ServiceNowDown(Duration),
-    /// GitHub fails so many times.
-    GitHub(GitHubFault, u32),
+    /// GitHub fails so many times, at answers to gates alone or at any call.
+    GitHub(GitHubFault, bool, u32),
     /// GitHub is down for a while.
     GitHubDown(Duration),
 }
@@ -114,6 +114,16 @@ pub enum ServiceNowFault {
     RateLimit,
     ServerError,
     BrokenList,
+}
+
+/// Which calls of ServiceNow fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs, reason = "named as what they do")]
+pub enum ServiceNowCall {
+    Any,
+    LookUp,
+    Create,
+    Move,
 }
 
 /// How GitHub fails.

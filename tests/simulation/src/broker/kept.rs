@@ -70,6 +70,8 @@ struct State {
     dead: Vec<(&'static str, Message, DeadLetter)>,
     delayed: usize,
     trouble: Option<(Trouble, Instant)>,
+    /// Whose turn it is among competing consumers.
+    turn: usize,
 }
 
 /// The broker itself, which outlives its clients.
@@ -175,7 +177,7 @@ impl BrokerCore {
     pub(super) fn put(&self, worker: &'static str, message: Message) {
         let mut state = self.lock();
         state.ready.entry((worker, message.watch)).or_default().push_back(message);
-        ring(&state, worker);
+        ring(&mut state, worker);
     }
 
     pub(super) fn delay(self: &Arc<Self>, worker: &'static str, tier: Tier, message: Message) {
@@ -245,7 +247,7 @@ impl BrokerCore {
         let Some(message) = state.in_hand.remove(&(receipt.session, receipt.number)) else { return };
         let message = Message { redelivered: true, ..message };
         state.ready.entry((worker, message.watch)).or_default().push_front(message);
-        ring(&state, worker);
+        ring(&mut state, worker);
     }
 
     fn end_sessions(&self, owner: &(String, u32)) {
@@ -269,7 +271,7 @@ impl BrokerCore {
             }
         }
         session.bell.notify_one();
-        ring(&state, session.worker);
+        ring(&mut state, session.worker);
     }
 
     pub(super) fn bury(&self, worker: &'static str, message: Message, why: (&str, u32), at: DateTime<Utc>) {
@@ -319,9 +321,12 @@ impl BrokerCore {
     }
 }
 
-/// Wakes every consumer of a worker, in the order in which they came.
-fn ring(state: &State, worker: &str) {
-    for session in state.sessions.values().filter(|session| session.worker == worker) {
+/// Wakes every consumer of a worker; in turn one of them comes first, as the broker deals in rounds.
+fn ring(state: &mut State, worker: &str) {
+    state.turn = state.turn.wrapping_add(1);
+    let theirs = || state.sessions.values().filter(|session| session.worker == worker);
+    let first = state.turn % theirs().count().max(1);
+    for session in theirs().skip(first).chain(theirs().take(first)) {
         session.bell.notify_one();
     }
 }
