@@ -18,7 +18,7 @@ where
 {
     let checker = model.checker().target_state_count(STATES_MAX).spawn_bfs().join();
     println!("{} states, {} deep", checker.unique_state_count(), checker.max_depth());
-    for (property, path) in checker.discoveries() {
+    if let Some((property, path)) = checker.discoveries().into_iter().next() {
         let last = path.last_state().clone();
         let steps: Vec<_> = path.into_actions();
         panic!("\"{property}\" breaks:\n{steps:?}\n{last:?}");

@@ -1,8 +1,12 @@
 #![doc = include_str!("../README.md")]
 
 #[cfg(test)]
+mod answering;
+#[cfg(test)]
 mod chain;
 #[cfg(test)]
 mod check;
 #[cfg(test)]
 mod creating;
+#[cfg(test)]
+mod records;
