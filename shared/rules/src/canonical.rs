@@ -44,6 +44,15 @@ pub fn extras<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Vec<&'a ChangeRow> {
         .collect()
 }
 
+/// The rows of `key` that we canceled as extras and that a person approved all the same: between our
+/// decision and our write, or since. They are told, and noted.
+#[must_use]
+pub fn approved_after_cancel<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Vec<&'a ChangeRow> {
+    rows.iter()
+        .filter(|row| row.belongs_to(key) && row.canceled_by_us() && row.approved_by_a_person())
+        .collect()
+}
+
 type Age<'a> = (chrono::DateTime<chrono::Utc>, &'a str, &'a str);
 
 fn rank(row: &ChangeRow) -> (bool, bool, Age<'_>) {
@@ -105,6 +114,26 @@ mod tests {
         let rows = [first, second, third];
         let numbers: Vec<_> = extras(&rows, &key()).iter().map(|row| row.number.as_str()).collect();
         assert_eq!(numbers, ["CHG3"]);
+    }
+
+    #[test]
+    fn an_approval_that_our_cancel_crossed_is_seen_in_the_row() {
+        let canceled = |number, notes: &str, approvers| ChangeRow {
+            close_notes: notes.into(),
+            approvers,
+            ..row(number, ChangeState::Canceled)
+        };
+        let approved = || vec![approver("approved", 30)];
+        let mark = crate::CANCELED_MARK;
+        let rows = [
+            canceled("CHG1", mark, approved()),
+            canceled("CHG2", mark, vec![]),
+            canceled("CHG3", "a person canceled it", approved()),
+            ChangeRow { correlation_display: "Exalate".into(), ..canceled("CHG4", mark, approved()) },
+        ];
+        let numbers: Vec<_> =
+            approved_after_cancel(&rows, &key()).iter().map(|row| row.number.as_str()).collect();
+        assert_eq!(numbers, ["CHG1"]);
     }
 
     #[test]

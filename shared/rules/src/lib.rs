@@ -15,7 +15,7 @@ mod run;
 mod step;
 mod text;
 
-pub use canonical::{Family, canonical, extras};
+pub use canonical::{Family, approved_after_cancel, canonical, extras};
 pub use chain::{Standing, standing};
 pub use create::{CreateFacts, Creation, may_create};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
