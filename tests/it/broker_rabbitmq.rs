@@ -128,6 +128,18 @@ async fn a_missing_queue_is_named_and_made_again_by_its_worker() {
 }
 
 #[tokio::test]
+async fn a_queue_that_was_gone_before_the_start_is_told_to_its_worker() {
+    let url = servers::shared_broker().amqp_url;
+    let fresh = connect(&url).await.reassert(APPROVAL).await.expect("stands");
+    assert!(!fresh.was_missing, "a broker that is new has no hole");
+    delete(&url, "interlock.approval-worker").await;
+    let broker = connect(&url).await;
+    broker.check().await.expect("declared at the start");
+    assert!(broker.reassert(APPROVAL).await.expect("stands").was_missing);
+    assert!(!broker.reassert(APPROVAL).await.expect("stands").was_missing, "told once");
+}
+
+#[tokio::test]
 async fn a_process_that_may_not_declare_refuses_to_start_without_its_queues() {
     let url = servers::shared_broker().amqp_url;
     let options = Options { declare: false, ..Options::default() };

@@ -10,8 +10,9 @@ mod outgoing;
 mod publisher;
 mod settler;
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -63,6 +64,8 @@ pub struct RabbitMq {
     publisher: Arc<Publisher>,
     clock: Arc<dyn Clock>,
     may_declare: AtomicBool,
+    /// Workers whose intake was not there at the start; told at their next `reassert`.
+    missed: Mutex<BTreeSet<&'static str>>,
     sessions: AtomicU64,
 }
 
@@ -103,12 +106,22 @@ impl RabbitMq {
         let consume = Link::start(target("consume"), Purpose::Consume, clock.clone());
         let publisher = Arc::new(Publisher::new(publish.clone(), clock.clone(), options.confirm_timeout));
         let may_declare = AtomicBool::new(options.declare);
-        Ok(Self { publish, consume, publisher, clock, may_declare, sessions: AtomicU64::new(0) })
+        Ok(Self {
+            publish,
+            consume,
+            publisher,
+            clock,
+            may_declare,
+            missed: Mutex::default(),
+            sessions: AtomicU64::new(0),
+        })
     }
 
     /// Only at the first connection: what goes missing later is noticed, not papered over.
     async fn stand(&self) -> Result<(), BrokerError> {
         if self.may_declare.load(Ordering::Relaxed) {
+            let missed = self.look_for_holes().await?;
+            self.missed.lock().unwrap_or_else(PoisonError::into_inner).extend(missed);
             match declare::apply(&self.publish).await {
                 Err(BrokerError::Refused(reason)) if faults::is_denied(&reason) => {
                     tracing::info!(reason, "may not declare: looks only");
@@ -118,6 +131,28 @@ impl RabbitMq {
             }
         }
         declare::check(&self.publish).await
+    }
+
+    /// Workers whose intake is gone while the log stands: what was published meanwhile did not reach them.
+    async fn look_for_holes(&self) -> Result<Vec<&'static str>, BrokerError> {
+        let stands = |queue: String| async move {
+            match declare::count(&declare::channel(&self.publish).await?, &queue).await {
+                Ok(_) => Ok(true),
+                Err(BrokerError::Missing(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
+        };
+        if !stands(topology::LOG.to_owned()).await? {
+            return Ok(Vec::new());
+        }
+        let mut missed = Vec::new();
+        for worker in topology::WORKERS {
+            if !stands(topology::intake(worker.name)).await? {
+                tracing::warn!(worker = worker.name, "its queue was missing");
+                missed.push(worker.name);
+            }
+        }
+        Ok(missed)
     }
 
     async fn repair(&self, worker: &'static str) -> Result<bool, BrokerError> {
@@ -195,7 +230,8 @@ impl Broker for RabbitMq {
         let was_missing = self.repair(worker).await?;
         let channel = declare::channel(&self.publish).await?;
         let ready = declare::count(&channel, &topology::intake(worker)).await?;
-        Ok(Standing { was_missing, ready })
+        let missed = self.missed.lock().unwrap_or_else(PoisonError::into_inner).remove(worker);
+        Ok(Standing { was_missing: was_missing || missed, ready })
     }
 
     async fn log(
