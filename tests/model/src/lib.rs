@@ -9,4 +9,8 @@ mod check;
 #[cfg(test)]
 mod creating;
 #[cfg(test)]
+mod extras;
+#[cfg(test)]
+mod facts;
+#[cfg(test)]
 mod records;
