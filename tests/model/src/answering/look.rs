@@ -217,7 +217,7 @@ impl Answering {
         if held.is_some_and(|(other, _)| other != release) {
             return false;
         }
-        state.claim = held.or(Some((release, state.now)));
+        state.claim = held.filter(|_| !self.keeps(Rule::ClaimAnew)).or(Some((release, state.now)));
         true
     }
 
@@ -247,7 +247,8 @@ impl Answering {
         }
         let since = process.memory.unexplained.map(moment);
         let bound = self.bound(&process);
-        let read = run_reading(run, state.now);
+        let shown = Run { by: run.by.filter(|_| self.names), ..run };
+        let read = run_reading(shown, state.now);
         match conclude(&read, &DEPLOYMENT.sha, bound, answered.as_ref(), since, SETTLE_TIME) {
             Conclusion::StillWaiting => {
                 state.process(at).memory.phase = Phase::Waiting;

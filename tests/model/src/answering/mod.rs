@@ -28,6 +28,8 @@ pub(crate) enum Rule {
     DeadlineGuard,
     /// Where the first answer does not win: the decision is claimed for longer than any call lives.
     DecisionKey,
+    /// A repeat of the claimed decision claims it anew.
+    ClaimAnew,
 }
 
 /// Seconds of a unit.
@@ -72,6 +74,8 @@ pub(crate) struct Answering {
     pub faults: Faults,
     /// Processes that look at the gate.
     pub processes: u8,
+    /// The platform shows whose answer it took.
+    pub names: bool,
     /// The platform lets the first answer win; otherwise a late reject cancels a started job.
     pub first_wins: bool,
 }
@@ -297,7 +301,7 @@ impl Model for Answering {
             Property::always(TRUE, |_, state: &State| {
                 let Judge { released, rejected, lied, .. } = state.judge;
                 let denied = state.told.bypassed || state.told.stopped && !rejected;
-                !lied && !(released && denied)
+                !(lied || released && denied)
             }),
             Property::always(DECIDED, |_, state: &State| {
                 !state.at_end() || state.run.phase != RunPhase::Waiting

@@ -18,10 +18,11 @@ const NONE: Faults = Faults {
     bypasses: 0,
 };
 const APPROVED: Faults = Faults { approvals: 1, ..NONE };
+const REPEATED: Faults = Faults { unreadable: 2, lost: 1, ..APPROVED };
 
 /// The first answer wins, as on GitHub.
 fn first_wins(faults: Faults) -> Answering {
-    Answering { without: &[], faults, processes: 1, first_wins: true }
+    Answering { without: &[], faults, processes: 1, names: true, first_wins: true }
 }
 
 /// A reject cancels a started job, as with a manual job of GitLab.
@@ -37,6 +38,12 @@ fn without(rules: &'static [Rule], model: Answering) -> Answering {
 #[test]
 fn a_gate_ends_as_told_through_crashes_and_lost_answers() {
     holds(first_wins(Faults { crashes: 1, lost: 1, cancels: 1, bypasses: 1, ..APPROVED }));
+}
+
+/// What was sent is all that tells, and whether it arrived is not known.
+#[test]
+fn a_platform_that_names_nobody_is_concluded_from_what_was_sent() {
+    holds(Answering { names: false, ..first_wins(Faults { lost: 1, cancels: 1, ..APPROVED }) });
 }
 
 /// Trace 18: approved, taken back, approved again near the deadline, with ServiceNow unreadable in between.
@@ -68,6 +75,17 @@ fn release_and_deadline_do_not_cross_where_a_reject_cancels_a_started_job() {
 #[test]
 fn a_persons_rejection_and_a_release_do_not_cross_where_a_reject_cancels_a_started_job() {
     holds(later_counts(Faults { slow: 1, rejections: 1, ..APPROVED }));
+}
+
+#[test]
+fn a_lost_answer_and_its_repeat_let_no_second_decision_through() {
+    holds(later_counts(REPEATED));
+    holds(later_counts(Faults { slow: 1, rejections: 1, lost: 1, ..APPROVED }));
+}
+
+#[test]
+fn a_crash_between_two_decisions_lets_no_second_one_through() {
+    holds(later_counts(Faults { slow: 1, rejections: 1, crashes: 1, ..APPROVED }));
 }
 
 #[test]
@@ -123,4 +141,10 @@ fn without_the_margin_before_the_deadline_a_release_and_the_deadlines_reject_cro
 fn without_the_decision_key_a_process_that_cannot_read_rejects_what_another_releases() {
     let faults = Faults { unreadable: 1, ..APPROVED };
     breaks(without(&[Rule::DecisionKey], later_counts(faults)), ONE_DECISION);
+}
+
+/// A release is lost and sent again under the first claim, which ends before the second call does.
+#[test]
+fn a_repeat_that_does_not_claim_anew_is_crossed_by_the_opposite_decision() {
+    breaks(without(&[Rule::ClaimAnew], later_counts(REPEATED)), ONE_DECISION);
 }

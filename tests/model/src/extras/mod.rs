@@ -34,6 +34,8 @@ const END: u8 = 7;
 pub(crate) struct Extras {
     pub without: Option<Rule>,
     pub approvals: u8,
+    /// Standard changes are born approved, by nobody.
+    pub standard: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -111,6 +113,11 @@ impl Extras {
         self.without != Some(rule)
     }
 
+    fn born(&self) -> Row {
+        let state = if self.standard { ChangeState::Scheduled } else { ChangeState::Assess };
+        Row { state, approved: false }
+    }
+
     /// One tick of change-worker: it notes an extra, or decides to cancel it, and tells of what it canceled.
     fn follow(&self, state: &mut State) {
         state.followed = true;
@@ -186,7 +193,7 @@ impl Model for Extras {
     fn init_states(&self) -> Vec<State> {
         vec![State {
             now: 0,
-            rows: vec![Row { state: ChangeState::Assess, approved: false }],
+            rows: vec![self.born()],
             seen: None,
             canceling: None,
             released: None,
@@ -231,7 +238,7 @@ impl Model for Extras {
                 state.now += 1;
                 (state.followed, state.gate_looked) = (false, false);
             }
-            Action::CommitLate => state.rows.push(Row { state: ChangeState::Assess, approved: false }),
+            Action::CommitLate => state.rows.push(self.born()),
             Action::Approve(at) => {
                 state.left -= 1;
                 state.rows[at] = Row { state: ChangeState::Scheduled, approved: true };

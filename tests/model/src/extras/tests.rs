@@ -4,18 +4,24 @@ use super::{Extras, PICKED, Rule, SAME, SPARED, TOLD};
 use crate::check::{breaks, holds};
 
 fn without(rule: Rule) -> Extras {
-    Extras { without: Some(rule), approvals: 2 }
+    Extras { without: Some(rule), approvals: 2, standard: false }
 }
 
 /// Traces 28 and 29: a person approves the younger one, or approves while we cancel.
 #[test]
 fn of_two_changes_one_is_left_and_nothing_approved_is_canceled_untold() {
-    holds(Extras { without: None, approvals: 2 });
+    holds(Extras { without: None, approvals: 2, standard: false });
 }
 
 #[test]
 fn of_two_changes_that_nobody_approves_one_is_left() {
-    holds(Extras { without: None, approvals: 0 });
+    holds(Extras { without: None, approvals: 0, standard: false });
+}
+
+/// Trace 30: both approved by birth, and the second one commits late.
+#[test]
+fn of_two_standard_changes_one_is_left_and_it_is_the_one_that_permitted() {
+    holds(Extras { without: None, approvals: 0, standard: true });
 }
 
 /// Trace 28: the younger change was told first.
