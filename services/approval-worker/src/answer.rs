@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{
-    ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalWithdrawn, GateBypassed, GateLost,
+    ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalWithdrawn, ChangeRef, GateBypassed, GateLost,
     GateRejected, GateReleased,
 };
 use interlock_platforms::{Platform, PlatformError};
@@ -152,9 +152,25 @@ impl Desk {
             return Looked::again(Duration::from_secs(5));
         };
         let at = state.answered().map_or_else(|| self.context.clock.now(), |answered| answered.at);
-        let fact = GateReleased { key: gate.request.deployment.key.clone(), change, at, unproven };
-        state.phase = Phase::Released { withdrawn_told: false };
-        Looked { events: vec![self.fact(&fact)], next: Next::After(Duration::from_secs(120)) }
+        state.phase = Phase::Released { at, unproven, withdrawn_told: false };
+        let fact = self.release_fact(gate, change, at, unproven);
+        Looked { events: vec![fact], next: Next::After(Duration::from_secs(120)) }
+    }
+
+    fn release_fact(
+        &self,
+        gate: Gate<'_>,
+        change: ChangeRef,
+        at: DateTime<Utc>,
+        unproven: bool,
+    ) -> interlock_events::Event {
+        self.fact(&GateReleased { key: gate.request.deployment.key.clone(), change, at, unproven })
+    }
+
+    /// Tells a known release once more: who told it first may have died before that was confirmed.
+    pub(crate) fn told_again(&self, gate: Gate<'_>, state: &GateState) -> Option<interlock_events::Event> {
+        let Phase::Released { at, unproven, .. } = state.phase else { return None };
+        Some(self.release_fact(gate, state.change.clone()?, at, unproven))
     }
 
     fn rejected(&self, gate: Gate<'_>, state: &GateState) -> Looked {

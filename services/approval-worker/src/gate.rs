@@ -66,6 +66,10 @@ pub(crate) enum Phase {
     Answered(Answered),
     /// Released: the record is looked at until the deployment ends.
     Released {
+        /// When the answer was given.
+        at: DateTime<Utc>,
+        /// The platform does not say whose answer it was.
+        unproven: bool,
         /// That the record does not permit any more was told.
         withdrawn_told: bool,
     },
@@ -96,6 +100,21 @@ impl GateState {
         if let Some(state) = row.state.filter(|state| state.is_live()) {
             self.highest = self.highest.max(Some(state));
         }
+    }
+
+    /// Goes on with what a copy in the Store knows; says whether the release that it knows of is news.
+    ///
+    /// A look by a hint leaves its copy before what it told is confirmed, and may die in between. Only a
+    /// watch's own state proves that something was told: what is news to it is told again.
+    pub(crate) fn go_on_with(&mut self, copy: Self) -> bool {
+        let knew = std::mem::replace(self, copy);
+        let Phase::Released { withdrawn_told: told, .. } = &mut self.phase else { return false };
+        let Phase::Released { withdrawn_told: knew_told, .. } = knew.phase else {
+            *told = false;
+            return true;
+        };
+        *told &= knew_told;
+        false
     }
 
     pub(crate) fn answered(&self) -> Option<&Answered> {

@@ -3,6 +3,7 @@
 
 mod answer;
 mod gate;
+mod hint;
 mod lease;
 mod look;
 mod poll;

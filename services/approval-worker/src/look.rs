@@ -61,11 +61,13 @@ impl Desk {
     ) -> Option<Looked> {
         let key = gate.key();
         self.alone(&key, async {
-            self.take_over(&key, state).await;
+            let is_news = self.take_over(&key, state).await;
             if run_first {
                 state.run_read = None;
             }
-            let looked = self.look_at_phase(gate, state, began).await;
+            let again = self.told_again(gate, state).filter(|_| is_news);
+            let mut looked = self.look_at_phase(gate, state, began).await;
+            looked.events.splice(0..0, again);
             state.revision += 1;
             match looked.next {
                 Next::After(_) => self.remember(gate.request, state).await,
@@ -76,12 +78,11 @@ impl Desk {
         .await
     }
 
-    /// Another look may have learned more since this copy was published.
-    async fn take_over(&self, key: &KeyHash, state: &mut GateState) {
-        if let Some(copy) = self.recall(key).await
-            && copy.state.revision > state.revision
-        {
-            *state = copy.state;
+    /// Another look may have learned more since this copy was published; says whether its release is news.
+    async fn take_over(&self, key: &KeyHash, state: &mut GateState) -> bool {
+        match self.recall(key).await {
+            Some(copy) if copy.state.revision > state.revision => state.go_on_with(copy.state),
+            _ => false,
         }
     }
 
@@ -96,7 +97,7 @@ impl Desk {
         match &state.phase {
             Phase::Waiting => self.look_at_waiting(gate, state, &*platform, began).await,
             Phase::Answered(_) => self.look_after_answer(gate, state, &*platform, began).await,
-            Phase::Released { withdrawn_told } => {
+            Phase::Released { withdrawn_told, .. } => {
                 let told = *withdrawn_told;
                 self.look_at_released(gate, state, &*platform, told, began).await
             }
@@ -291,7 +292,9 @@ impl Desk {
             let fact =
                 ApprovalWithdrawn { key: gate.request.deployment.key.clone(), change, reason, run_canceled };
             looked.events.push(self.fact(&fact));
-            state.phase = Phase::Released { withdrawn_told: true };
+            if let Phase::Released { withdrawn_told, .. } = &mut state.phase {
+                *withdrawn_told = true;
+            }
         }
         if let Ok(run) = self.read_run(gate, state, platform).await
             && (run.phase.outcome().is_some()

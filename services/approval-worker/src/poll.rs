@@ -10,6 +10,7 @@ use interlock_servicenow::Lane;
 
 use crate::Desk;
 use crate::gate::seen;
+use crate::hint::Hint;
 use crate::projection::Copy;
 
 pub(crate) struct PollPendingChanges {
@@ -51,7 +52,7 @@ impl PollPendingChanges {
             if now_seen.get(change.sys_id.as_str()).is_some_and(|seen| *seen != copy.state.seen) {
                 let key = copy.request.deployment.key.hash();
                 if let Handled::Done(found) =
-                    self.desk.look_now(&key, self.desk.context.clock.instant()).await
+                    self.desk.look_now(&key, Hint::at(self.desk.context.clock.instant())).await
                 {
                     events.extend(found);
                 }

@@ -7,6 +7,7 @@ use interlock_events::RecordChanged;
 use interlock_runtime::worker::{Delivery, Handled, Subscriber};
 
 use crate::Desk;
+use crate::hint::Hint;
 
 pub(crate) struct FollowRecord {
     pub desk: Arc<Desk>,
@@ -23,7 +24,7 @@ impl Subscriber for FollowRecord {
             None => self.desk.key_of_change(&hint.change_sys_id).await,
         };
         match key {
-            Some(key) => self.desk.look_now(&key, delivery.began).await,
+            Some(key) => self.desk.look_now(&key, Hint::of(&delivery)).await,
             None => Handled::Ignored("no open gate hangs on this record".into()),
         }
     }

@@ -1,12 +1,15 @@
 //! A run ended: its gates are looked at now. A canceled run tells nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use interlock_events::{Event, RunFinished};
 use interlock_runtime::worker::{Delivery, Handled, Subscriber};
+use serde_json::Value;
 
 use crate::Desk;
+use crate::hint::Hint;
 use crate::projection::Copy;
 
 pub(crate) struct FollowRun {
@@ -19,12 +22,19 @@ impl Subscriber for FollowRun {
 
     async fn handle(&self, delivery: Delivery<RunFinished>) -> Handled {
         let fact = &delivery.data;
-        let mut events: Vec<Event> = Vec::new();
+        let (mut events, mut is_busy): (Vec<Event>, bool) = (Vec::new(), false);
+        let hint = Hint::of(&delivery).about_the_run();
         for copy in self.desk.gates().await.iter().filter(|copy| is_of(copy, fact)) {
             let key = copy.request.deployment.key.hash();
-            if let Handled::Done(found) = self.desk.look_at_run(&key, delivery.began).await {
-                events.extend(found);
+            match self.desk.look_now(&key, hint).await {
+                Handled::Done(found) => events.extend(found),
+                Handled::Watch { .. } => is_busy = true,
+                _ => {}
             }
+        }
+        if is_busy {
+            // Gates that were looked at now are looked at once more: that costs reads alone.
+            return Handled::Watch { after: Duration::from_secs(1), state: Value::Null, events };
         }
         Handled::Done(events)
     }
