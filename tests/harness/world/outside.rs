@@ -27,6 +27,8 @@ impl World {
     pub(super) fn http(&self) -> reqwest::Client {
         reqwest::Client::builder()
             .timeout(TIMEOUT)
+            // GitHub refuses who does not say its name (docs: "User agent required").
+            .user_agent("interlock-tests")
             .no_proxy()
             .build()
             .expect("no certificates are read for it")

@@ -81,6 +81,8 @@ impl World {
         for role in self.cast {
             self.until_ready(*role).await;
         }
+        // The story's own connection demands the topology, which a story may spoil later.
+        self.events().await;
     }
 
     /// Starts a role and waits until it is ready.

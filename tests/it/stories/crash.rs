@@ -1,8 +1,13 @@
 //! Crashes in the middle of the story: each ends as if nothing had happened, with one change and one release.
 
+use chrono::TimeDelta;
 use interlock_tests::world::{Deployment, Role, SOON, Setup, World, until};
 
 const REPOSITORY: &str = "acme/payments-api";
+
+/// Without hints a gate is looked at every two minutes, and more often when its deadline is near.
+const LOOKS_SOON: &str = "    approval: { timeout_minutes: 1 }";
+const AGO: TimeDelta = TimeDelta::seconds(31);
 
 /// From the approval to the closed change, and what must hold then.
 async fn goes_well(world: &World, deployment: &Deployment, number: &str) {
@@ -86,9 +91,28 @@ async fn approval_worker_is_killed_while_it_answers() {
 }
 
 #[tokio::test]
+async fn approval_worker_is_killed_between_the_release_and_the_telling_of_it() {
+    let mut world = Setup { private_broker: true, policy: LOOKS_SOON, ..Setup::default() }.start().await;
+    let deployment = world.deploy_ago(REPOSITORY, AGO);
+    let number = world.until_asked(&deployment).await;
+    // The batched poll needs no broker to find the approval; telling of it does.
+    world.private_broker().freeze();
+    world.approve(&number);
+    until("the release is concluded", SOON, async || {
+        world.log(Role::ApprovalWorker).contains("conclusion=Released").then_some(())
+    })
+    .await;
+    world.kill(Role::ApprovalWorker);
+    world.private_broker().thaw();
+    world.start_role(Role::ApprovalWorker).await;
+    world.redeliver_refused().await;
+    goes_well(&world, &deployment, &number).await;
+}
+
+#[tokio::test]
 async fn redis_is_flushed_in_the_middle() {
-    let world = World::start().await;
-    let deployment = world.deploy(REPOSITORY);
+    let world = Setup { policy: LOOKS_SOON, ..Setup::default() }.start().await;
+    let deployment = world.deploy_ago(REPOSITORY, AGO);
     let number = world.until_asked(&deployment).await;
     world.redis.flush();
     world.approve(&number);
@@ -97,9 +121,9 @@ async fn redis_is_flushed_in_the_middle() {
 
 #[tokio::test]
 async fn redis_is_flushed_before_the_change_is_opened() {
-    let world = World::start().await;
+    let world = Setup { policy: LOOKS_SOON, ..Setup::default() }.start().await;
     world.redis.flush();
-    let deployment = world.deploy(REPOSITORY);
+    let deployment = world.deploy_ago(REPOSITORY, AGO);
     let number = world.until_asked(&deployment).await;
     world.redis.flush();
     world.approve(&number);

@@ -2,4 +2,6 @@
 
 mod approval;
 mod crash;
+mod door;
 mod outage;
+mod truth;
