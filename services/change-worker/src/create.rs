@@ -19,18 +19,18 @@ const MARKER_LIFE: Duration = Duration::from_secs(3600);
 const SEND_WITHIN: Duration = Duration::from_secs(10);
 
 impl Desk {
-    /// The look-up found nothing: create, or settle first.
+    /// The look-up that began at `now` found nothing: create, or settle first.
     pub(crate) async fn open(
         &self,
         delivery: &Delivery<DeploymentRequested>,
         mut state: Following,
         service_now: &ServiceNow,
+        now: DateTime<Utc>,
     ) -> Handled {
         let request = &delivery.data;
         if self.is_late(request, &state.terms) {
             return Handled::Ignored("it came after its deadline: no change is opened for it".into());
         }
-        let now = self.context.clock.now();
         let creation = may_create(CreateFacts {
             redelivered: delivery.redelivered,
             first_and_direct: delivery.first_and_direct,

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::Event;
-use interlock_rules::{ChangeRow, extras};
+use interlock_events::{ApprovalWithdrawn, Event};
+use interlock_rules::{ChangeRow, WITHDRAWN_MARK, approved_after_cancel, extras};
 use interlock_servicenow::ServiceNowError;
 
 use crate::Desk;
@@ -37,5 +37,29 @@ impl Desk {
             self.cancel(walk, extra, &reason, events).await?;
         }
         Ok(left)
+    }
+
+    /// A person may have approved an extra while we canceled it. That is told, and by
+    /// [`crate::subscribers::NoteWithdrawal`] noted; the note ends the telling.
+    pub(crate) async fn tell_crossed(
+        &self,
+        walk: &Walk<'_>,
+        rows: &[ChangeRow],
+        canonical: &ChangeRow,
+        events: &mut Vec<Event>,
+    ) -> Result<(), ServiceNowError> {
+        let crossed = approved_after_cancel(rows, &walk.key.hash());
+        for row in crossed.into_iter().filter(|row| row.sys_id != canonical.sys_id) {
+            if walk.service_now.has_note(&row.sys_id, WITHDRAWN_MARK).await? {
+                continue;
+            }
+            let reason = format!(
+                "{} was approved while it was canceled: {} covers the deployment",
+                row.number, canonical.number
+            );
+            let (key, change) = (walk.key.clone(), row.change_ref(walk.service_now.name()));
+            events.push(self.fact(&ApprovalWithdrawn { key, change, reason, run_canceled: false }));
+        }
+        Ok(())
     }
 }

@@ -60,13 +60,15 @@ impl Desk {
             };
         };
         self.remember(request).await;
+        // Before the look-up: what commits after this moment may be missing in it.
+        let looked_at = self.context.clock.now();
         let reading = match service_now.changes_of(&request.deployment.key.hash(), Lane::Gate).await {
             Ok(reading) => reading,
             Err(error) => return failed(&error, state.json(), vec![]),
         };
         let key = request.deployment.key.hash();
         match canonical(&reading.rows, &key).map(|family| family.canonical) {
-            None => self.open(delivery, state, service_now).await,
+            None => self.open(delivery, state, service_now, looked_at).await,
             Some(row) => self.drive(request, &mut state, service_now, row, &reading.rows, vec![]).await,
         }
     }
@@ -108,6 +110,9 @@ impl Desk {
             Ok(left) => left,
             Err(error) => return failed(&error, state.json(), events),
         };
+        if let Err(error) = self.tell_crossed(&walk, rows, row, &mut events).await {
+            return failed(&error, state.json(), events);
+        }
         let walked = match self.walk(&walk, row, &mut events).await {
             Ok(walked) => walked,
             Err(error) => return failed(&error, state.json(), events),

@@ -37,7 +37,7 @@ pub fn catalogue() -> Vec<Entry> {
         entry::<ApprovalGranted>("approval-worker"),
         entry::<ApprovalRejected>("approval-worker"),
         entry::<ApprovalExpired>("approval-worker"),
-        entry::<ApprovalWithdrawn>("approval-worker"),
+        entry::<ApprovalWithdrawn>("approval-worker, change-worker"),
         entry::<GateReleased>("approval-worker"),
         entry::<GateRejected>("approval-worker"),
         entry::<GateLost>("approval-worker"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use interlock_events::{ChangeRef, DeploymentKey, EventData, GateLost, GateRejected};
-use interlock_rules::{ChangeState, Goal};
+use interlock_rules::{ChangeState, Goal, RunPhase};
 use interlock_runtime::worker::{Delivery, Handled, Subscriber};
 use serde_json::json;
 
@@ -14,12 +14,15 @@ use crate::walk::{Closing, Walk, failed};
 
 /// A fact that says that the deployment does not happen.
 pub(crate) trait End: EventData {
+    /// It was concluded from a run that had ended before it began.
+    const NEVER_STARTED: bool;
     fn key(&self) -> &DeploymentKey;
     fn change(&self) -> Option<&ChangeRef>;
     fn reason(&self) -> &str;
 }
 
 impl End for GateRejected {
+    const NEVER_STARTED: bool = true;
     fn key(&self) -> &DeploymentKey {
         &self.key
     }
@@ -32,6 +35,7 @@ impl End for GateRejected {
 }
 
 impl End for GateLost {
+    const NEVER_STARTED: bool = false;
     fn key(&self) -> &DeploymentKey {
         &self.key
     }
@@ -68,10 +72,23 @@ impl<T: End> Subscriber for AbandonChange<T> {
             Err(error) => return failed(&error, json!({}), vec![]),
         };
         // A release absorbs what comes after it: the platform, not this fact, says how the deployment ends.
-        let released = row.state.is_some_and(|state| state >= ChangeState::Implement && state.is_live());
-        let running = self.desk.ask_platform(&key).await.is_some_and(|run| run.phase.has_started());
-        if released || running {
-            return Handled::Ignored("the deployment runs; its end closes the change".into());
+        if row.state.is_some_and(|state| state >= ChangeState::Implement && state.is_live()) {
+            return Handled::Ignored("the gate was released; the deployment's end closes the change".into());
+        }
+        match self.desk.ask_platform(&key).await.map(|run| run.phase) {
+            Some(RunPhase::Started | RunPhase::Ended(_)) => {
+                return Handled::Ignored("the deployment runs; its end closes the change".into());
+            }
+            Some(RunPhase::Waiting | RunPhase::Queued) => {
+                let reason = format!("{} stays: its deployment still waits at the platform", row.number);
+                return self.desk.wait(reason, delivery.first_at, vec![]);
+            }
+            None if !T::NEVER_STARTED => {
+                let reason =
+                    format!("{} stays: the platform cannot be asked whether its deployment runs", row.number);
+                return self.desk.wait(reason, delivery.first_at, vec![]);
+            }
+            Some(RunPhase::NeverStarted(_) | RunPhase::Gone) | None => {}
         }
         let reason = format!("The deployment does not happen: {}.", fact.reason().trim_end_matches('.'));
         let walk = Walk {

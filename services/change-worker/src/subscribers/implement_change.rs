@@ -23,7 +23,10 @@ impl Subscriber for ImplementChange {
         let fact = &delivery.data;
         let found = self.desk.find(&fact.key.hash(), Some(&fact.change.connection)).await;
         match found {
-            Ok(Some((service_now, row, _))) => {
+            Ok(Some((service_now, canonical, reading))) => {
+                // The one that permitted, whichever is canonical by now.
+                let permitted = reading.rows.into_iter().find(|row| row.sys_id == fact.change.sys_id);
+                let row = permitted.unwrap_or(canonical);
                 let goal = Goal::Implement;
                 let walk =
                     Walk { service_now, key: &fact.key, goal, reason: "", closing: Closing::default() };
