@@ -9,7 +9,7 @@ use interlock_rules::{
     OnWithdrawal, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release,
     next_look, withdrawn,
 };
-use interlock_servicenow::{Lane, ServiceNow};
+use interlock_servicenow::{Class, Lane, ServiceNow};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, GateState, Phase};
@@ -34,6 +34,23 @@ pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Looked {
     pub events: Vec<Event>,
     pub next: Next,
+}
+
+/// A record that could not be read.
+struct Unread {
+    reason: String,
+    /// It will not be readable before somebody acts: credentials, rights, configuration.
+    until_cured: bool,
+}
+
+impl Unread {
+    fn for_now(reason: String) -> Self {
+        Self { reason, until_cured: false }
+    }
+
+    fn until_cured(reason: String) -> Self {
+        Self { reason, until_cured: true }
+    }
 }
 
 /// When the next look is due.
@@ -124,8 +141,12 @@ impl Desk {
         }
         match verdict {
             Verdict::Wait { reason, until } => {
+                let after = next_look(now, state.deadline, until);
+                if reading.is_err_and(|unread| unread.until_cured) {
+                    return self.fault(gate, state, reason, after);
+                }
                 state.reason = reason;
-                Looked::again(next_look(now, state.deadline, until))
+                Looked::again(after)
             }
             Verdict::Reject { reason } => self.reject(gate, state, platform, reason, false, began).await,
             Verdict::AskPlatform => self.permit(gate, state, platform, reading, began).await,
@@ -140,7 +161,7 @@ impl Desk {
         gate: Gate<'_>,
         state: &mut GateState,
         platform: &dyn Platform,
-        mut reading: Result<Reading, String>,
+        mut reading: Result<Reading, Unread>,
         began: Instant,
     ) -> Looked {
         let run = match self.read_run(gate, state, platform).await {
@@ -172,7 +193,7 @@ impl Desk {
         &self,
         gate: Gate<'_>,
         state: &GateState,
-        reading: &Result<Reading, String>,
+        reading: &Result<Reading, Unread>,
         run: Option<&RunReading>,
         now: DateTime<Utc>,
     ) -> Verdict {
@@ -181,7 +202,7 @@ impl Desk {
             correlation_id: gate.correlation_id().as_str(),
             sha: &gate.request.deployment.sha,
             attempt: state.attempt,
-            reading: reading.as_ref().map_err(String::as_str),
+            reading: reading.as_ref().map_err(|unread| unread.reason.as_str()),
             run,
             highest: state.highest,
             terms: &state.terms,
@@ -195,7 +216,7 @@ impl Desk {
         gate: Gate<'_>,
         state: &mut GateState,
         platform: &dyn Platform,
-        reading: &Result<Reading, String>,
+        reading: &Result<Reading, Unread>,
     ) {
         let Ok(reading) = reading else { return };
         let family = canonical(&reading.rows, &gate.key());
@@ -206,13 +227,17 @@ impl Desk {
         state.deadline = deadline(gate.request.requested_at, &state.terms, platform.gate_limit(), row);
     }
 
-    async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, String> {
-        let service_now = self.instance(state)?;
+    async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, Unread> {
+        let service_now = self.instance(state).map_err(Unread::until_cured)?;
         let due = self.context.clock.now() >= state.deadline;
         let limit = if due { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
         match tokio::time::timeout(limit, service_now.changes_of(&gate.key(), Lane::Gate)).await {
-            Ok(reading) => reading.map_err(|fault| fault.to_string()),
-            Err(_) => Err(format!("ServiceNow did not answer within {} s", limit.as_secs())),
+            Ok(Ok(reading)) => Ok(reading),
+            Ok(Err(fault)) if fault.class() == Class::Permanent => {
+                Err(Unread::until_cured(fault.to_string()))
+            }
+            Ok(Err(fault)) => Err(Unread::for_now(fault.to_string())),
+            Err(_) => Err(Unread::for_now(format!("ServiceNow did not answer within {} s", limit.as_secs()))),
         }
     }
 
