@@ -28,6 +28,10 @@ pub(super) struct Timer {
 /// Without a Store nobody holds the lease, and every process takes one turn in so many.
 const TURNS_WITHOUT_STORE: u32 = 4;
 
+const PUBLISH_ATTEMPTS_MAX: u32 = 12;
+const PUBLISH_PAUSE_MIN: Duration = Duration::from_millis(200);
+const PUBLISH_PAUSE_MAX: Duration = Duration::from_secs(10);
+
 impl Timer {
     pub(super) fn new(interval: Duration, name: &'static str, task: impl Task) -> Self {
         Self { interval, name, task: Arc::new(task) }
@@ -49,13 +53,20 @@ impl Timer {
     async fn take_turn(&self, context: &Context) {
         match tokio::time::timeout(self.interval * 10, self.task.turn()).await {
             Ok(events) if events.is_empty() => {}
-            Ok(events) => {
-                // What is not confirmed is found again: a turn only hastens what a watch does anyway.
-                if let Err(fault) = context.broker.publish(&events, false).await {
-                    tracing::warn!(timer = self.name, %fault, "what a turn found is not published");
-                }
-            }
+            Ok(events) => self.publish(&events, context).await,
             Err(_) => tracing::warn!(timer = self.name, "a turn took too long and was dropped"),
+        }
+    }
+
+    /// Tries for about a minute. What is not confirmed even then is found again: a turn only hastens what a
+    /// watch does anyway.
+    async fn publish(&self, events: &[Event], context: &Context) {
+        let mut pause = PUBLISH_PAUSE_MIN;
+        for attempt in 1..=PUBLISH_ATTEMPTS_MAX {
+            let Err(fault) = context.broker.publish(events, false).await else { return };
+            tracing::warn!(timer = self.name, attempt, %fault, "what a turn found is not published");
+            tokio::time::sleep(context.clock.jittered(pause)).await;
+            pause = (pause * 2).min(PUBLISH_PAUSE_MAX);
         }
     }
 
