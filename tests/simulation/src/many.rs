@@ -8,6 +8,7 @@ use std::thread;
 use crate::judge::Report;
 use crate::play::play;
 use crate::scenario;
+use crate::script::Script;
 use crate::world::Setting;
 
 /// What many seeds came to.
@@ -34,6 +35,12 @@ pub struct Sum {
 /// Plays `count` seeds from `first` on.
 #[must_use]
 pub fn many(first: u64, count: u64, setting: Setting) -> Sum {
+    many_of(first, count, setting, &scenario::of)
+}
+
+/// The same with scripts of one's own.
+#[must_use]
+pub fn many_of(first: u64, count: u64, setting: Setting, script_of: &(dyn Fn(u64) -> Script + Sync)) -> Sum {
     let next = AtomicU64::new(first);
     let sum = Mutex::new(Sum { kinds_min: usize::MAX, ..Sum::default() });
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -45,7 +52,7 @@ pub fn many(first: u64, count: u64, setting: Setting) -> Sum {
                     if seed >= first + count {
                         return;
                     }
-                    one(seed, setting, &sum);
+                    one(&script_of(seed), setting, &sum);
                 }
             });
         }
@@ -55,9 +62,8 @@ pub fn many(first: u64, count: u64, setting: Setting) -> Sum {
     sum
 }
 
-fn one(seed: u64, setting: Setting, sum: &Mutex<Sum>) {
-    let script = scenario::of(seed);
-    let played = play(&script, setting);
+fn one(script: &Script, setting: Setting, sum: &Mutex<Sum>) {
+    let played = play(script, setting);
     let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
     match played {
         Err(fault) => sum.broken.push(format!("{fault:#}")),
@@ -68,7 +74,7 @@ fn one(seed: u64, setting: Setting, sum: &Mutex<Sum>) {
             sum.deployments += script.places() as u64;
             sum.kinds_min = sum.kinds_min.min(script.kinds());
             if let Some(finding) = played.report.findings.first() {
-                sum.failed.push((seed, finding.promise));
+                sum.failed.push((script.seed, finding.promise));
             }
             sum.report.add(&played.report);
         }

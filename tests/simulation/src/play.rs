@@ -11,7 +11,6 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::clock::wall;
 use crate::judge::{Evidence, Report, judge};
-use crate::scenario::CHAOS;
 use crate::script::{Fault, Script};
 use crate::world::{PROCESSES, SETTLE, Setting, World};
 
@@ -90,7 +89,7 @@ async fn rest(world: &Arc<World>) {
 fn over(script: &Script) -> Duration {
     let ends = script.faults().map(|(at, fault)| at + fault.lasts());
     let last = script.steps.last().map(|step| step.at).unwrap_or_default();
-    ends.max().unwrap_or_default().max(Duration::from_secs(CHAOS)).max(last)
+    ends.max().unwrap_or_default().max(last)
 }
 
 /// From when on a fault does not keep gates from being decided.

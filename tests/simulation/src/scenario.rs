@@ -40,6 +40,18 @@ pub fn plain(seed: u64) -> Script {
     Script { seed, steps }
 }
 
+/// The shortest story with everything in it: one deployment that is approved and runs, one that is rejected.
+#[must_use]
+pub fn brief(seed: u64) -> Script {
+    let mut steps = Vec::new();
+    at(&mut steps, 25, What::Start { deployment: 0, repository: 0 });
+    at(&mut steps, 26, What::Start { deployment: 1, repository: 1 });
+    at(&mut steps, 33, What::Approve(0));
+    at(&mut steps, 34, What::Reject(1));
+    at(&mut steps, 45, What::Finish(0, true));
+    Script { seed, steps }
+}
+
 fn at(steps: &mut Vec<Step>, seconds: u64, what: What) {
     steps.push(Step { at: Duration::from_secs(seconds), what });
 }

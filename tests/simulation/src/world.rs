@@ -192,8 +192,9 @@ impl World {
         let dice = Dice::of(self.seed, &format!("{} {}", process.name, process.life));
         let clock: Arc<dyn Clock> = Arc::new(SimClock::new(self.began, dice));
         let clock = Sabotage::clock(self.setting.sabotage, clock);
-        let broker: Arc<dyn Broker> =
-            Arc::new(SimBroker::new(self.broker.clone(), process.clone(), clock.clone()));
+        let broker = SimBroker::new(self.broker.clone(), process.clone(), clock.clone());
+        let acks_first = self.setting.sabotage == Some(Sabotage::AckBeforePublish);
+        let broker: Arc<dyn Broker> = Arc::new(broker.acking_first(acks_first));
         let broker = Sabotage::broker(self.setting.sabotage, broker);
         let store: Arc<dyn Store> = Arc::new(self.store.of(process, &clock));
         let store = Sabotage::store(self.setting.sabotage, store);

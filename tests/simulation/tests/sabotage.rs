@@ -1,22 +1,63 @@
 //! The judge is tested: Interlock is broken on purpose, and each time the promise that breaks must be found.
 
-use interlock_simulation::many::many;
+use std::time::Duration;
+
+use interlock_simulation::broker::Trouble;
+use interlock_simulation::many::many_of;
 use interlock_simulation::sabotage::Sabotage;
+use interlock_simulation::scenario;
+use interlock_simulation::script::{Fault, Post, Script, ServiceNowCall, ServiceNowFault, Step, What};
 use interlock_simulation::world::Setting;
 
 /// Seeds that a sabotage is given to show.
-const SEEDS: u64 = 64;
+const SEEDS: u64 = 48;
 /// Seeds at once.
 const PORTION: u64 = 8;
 
-/// The first seed at which one of the promises is found broken, and what else was.
+/// The script of a seed with what brings a sabotage to light.
+fn dosed(seed: u64, sabotage: Sabotage) -> Script {
+    let mut script = scenario::of(seed);
+    let mut add = |at: u64, what: What| script.steps.push(Step { at: Duration::from_secs(at), what });
+    let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
+    let fault = What::Fault;
+    match sabotage {
+        Sabotage::AckBeforePublish | Sabotage::ConfirmUnread | Sabotage::AnswerBeforePublish => {
+            add(20, fault(Fault::Broker(Trouble::Refuses, minutes(3))));
+        }
+        Sabotage::HideRedelivered => {
+            add(20, fault(Fault::ServiceNow(ServiceNowFault::LateCommit, ServiceNowCall::Create, 3)));
+            (0..8).for_each(|nth| add(25 + 15 * nth, fault(Fault::Disconnect(0))));
+        }
+        Sabotage::NoSettle => {
+            add(5, fault(Fault::ServiceNow(ServiceNowFault::LateCommit, ServiceNowCall::Create, 3)));
+        }
+        Sabotage::EveryClaimWins => add(1, fault(Fault::Webhooks(Post::Duplicated, minutes(5)))),
+        Sabotage::ReleaseOnTimeout => add(60, fault(Fault::ServiceNowDown(minutes(2)))),
+        Sabotage::IgnoreHold => (0..3).for_each(|place| {
+            add(15, What::Hold(place));
+            add(16, What::Approve(place));
+        }),
+        Sabotage::IgnoreWindow => (0..3).for_each(|place| add(10, What::Window(place, 200, 400))),
+        Sabotage::StaleRecord => (0..3).for_each(|place| {
+            add(160, What::Window(place, 40, 400));
+            add(165, What::Approve(place));
+            add(192, What::Revoke(place));
+        }),
+        _ => {}
+    }
+    script.steps.sort_by_key(|step| step.at);
+    script
+}
+
+/// After how many seeds one of the promises is found broken, or what was found instead.
 fn caught(sabotage: Sabotage, promises: &[&str]) -> Result<u64, String> {
     let setting = Setting { sabotage: Some(sabotage), ..Setting::default() };
     let mut seen = Vec::new();
     for portion in 0..SEEDS / PORTION {
-        let sum = many(1 + portion * PORTION, PORTION, setting);
+        let script_of = move |seed| dosed(seed, sabotage);
+        let sum = many_of(1 + portion * PORTION, PORTION, setting, &script_of);
         if promises.iter().any(|promise| sum.report.breaks(promise)) {
-            return Ok(portion * PORTION + PORTION);
+            return Ok((portion + 1) * PORTION);
         }
         seen.extend(sum.report.findings.iter().map(ToString::to_string));
     }

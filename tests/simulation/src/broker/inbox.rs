@@ -67,10 +67,14 @@ struct SimSettler {
 impl Settler for SimSettler {
     async fn settle(&self, receipt: &Receipt, settlement: &Settlement) -> Result<(), PublishError> {
         let broker = &self.session.broker;
-        let SimBroker { core, process, clock } = &**broker;
+        let SimBroker { core, process, clock, acks_first } = &**broker;
         process.point("broker settle").await;
         let gone = || PublishError::Gone("the delivery is not in hand any more".into());
         let (worker, message) = core.held(receipt).ok_or_else(gone)?;
+        if *acks_first {
+            core.ack(receipt);
+            process.point("broker acked").await;
+        }
         broker.publish_each(&settlement.publish, false).await?;
         match &settlement.then {
             Then::Ack => {}
@@ -86,7 +90,7 @@ impl Settler for SimSettler {
             }
         }
         process.point("broker ack").await;
-        let acked = core.ack(receipt);
+        let acked = *acks_first || core.ack(receipt);
         process.point("broker acked").await;
         if acked { Ok(()) } else { Err(gone()) }
     }

@@ -25,6 +25,8 @@ pub struct SimBroker {
     core: Arc<BrokerCore>,
     process: Arc<Process>,
     clock: Arc<dyn Clock>,
+    /// Acks before what follows is published: a sabotage.
+    acks_first: bool,
 }
 
 /// The name in the topology; events for anybody else have nowhere to go.
@@ -37,7 +39,13 @@ impl SimBroker {
     /// The broker as one process has it.
     #[must_use]
     pub fn new(core: Arc<BrokerCore>, process: Arc<Process>, clock: Arc<dyn Clock>) -> Self {
-        Self { core, process, clock }
+        Self { core, process, clock, acks_first: false }
+    }
+
+    /// The same, but it acks before it has published.
+    #[must_use]
+    pub fn acking_first(self, acks_first: bool) -> Self {
+        Self { acks_first, ..self }
     }
 
     /// Every event on its own, each confirmed or not.
@@ -66,6 +74,7 @@ impl Broker for SimBroker {
         self.core.reachable()?;
         let session = self.core.open(worker, prefetch, &self.process);
         let broker = Self::new(self.core.clone(), self.process.clone(), self.clock.clone());
+        let broker = broker.acking_first(self.acks_first);
         Ok(Box::new(SimInbox::new(Arc::new(broker), session)))
     }
 

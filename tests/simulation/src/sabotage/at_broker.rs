@@ -25,8 +25,7 @@ impl Broker for BrokenBroker {
 
     async fn consume(&self, worker: &'static str, prefetch: Prefetch) -> Result<Box<dyn Inbox>, BrokerError> {
         let inbox = self.broker.consume(worker, prefetch).await?;
-        let (broker, sabotage) = (self.broker.clone(), self.sabotage);
-        Ok(Box::new(BrokenInbox { inbox, broker, sabotage }))
+        Ok(Box::new(BrokenInbox { inbox, sabotage: self.sabotage }))
     }
 
     async fn check(&self) -> Result<(), BrokerError> {
@@ -69,7 +68,6 @@ impl Broker for BrokenBroker {
 
 struct BrokenInbox {
     inbox: Box<dyn Inbox>,
-    broker: Arc<dyn Broker>,
     sabotage: Sabotage,
 }
 
@@ -97,8 +95,7 @@ impl Inbox for BrokenInbox {
     }
 
     fn settler(&self) -> Arc<dyn Settler> {
-        let (settler, broker) = (self.inbox.settler(), self.broker.clone());
-        Arc::new(BrokenSettler { settler, broker, sabotage: self.sabotage })
+        Arc::new(BrokenSettler { settler: self.inbox.settler(), sabotage: self.sabotage })
     }
 
     async fn stop(&mut self) {
@@ -108,7 +105,6 @@ impl Inbox for BrokenInbox {
 
 struct BrokenSettler {
     settler: Arc<dyn Settler>,
-    broker: Arc<dyn Broker>,
     sabotage: Sabotage,
 }
 
@@ -117,12 +113,6 @@ impl Settler for BrokenSettler {
     async fn settle(&self, receipt: &Receipt, settlement: &Settlement) -> Result<(), PublishError> {
         let ack = |publish: &[Event]| Settlement { publish: publish.to_vec(), then: Then::Ack };
         match (self.sabotage, &settlement.then) {
-            (Sabotage::AckBeforePublish, Then::Ack) => {
-                self.settler.settle(receipt, &ack(&[])).await?;
-                // What fails now is lost: nothing is in hand any more.
-                let _ = self.broker.publish(&settlement.publish, false).await;
-                Ok(())
-            }
             (Sabotage::ConfirmUnread, _) => {
                 if self.settler.settle(receipt, settlement).await.is_err() {
                     self.settler.settle(receipt, &ack(&[])).await?;

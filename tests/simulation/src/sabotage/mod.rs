@@ -91,8 +91,7 @@ impl Sabotage {
     pub(crate) fn broker(this: Option<Self>, broker: Arc<dyn Broker>) -> Arc<dyn Broker> {
         match this {
             Some(
-                sabotage @ (Self::AckBeforePublish
-                | Self::ConfirmUnread
+                sabotage @ (Self::ConfirmUnread
                 | Self::DropRedelivered
                 | Self::DropWatch
                 | Self::HideRedelivered),
