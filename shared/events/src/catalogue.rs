@@ -52,7 +52,8 @@ pub fn catalogue_markdown() -> String {
     let mut page = String::from(
         "# Events\n\nGenerated from `catalogue()` in `shared/events`; edit the types, then run `scripts/docs`.\n\n\
          CloudEvents 1.0 with JSON data. `type` is the routing key, `subject` the deployment key's hash unless\n\
-         stated otherwise, `source` the connection. The `id` derives from subject, type and what makes the fact\n\
+         stated otherwise, `source` the connection; the data's JSON Schemas stand in\n\
+         [`events.schema.json`](events.schema.json). The `id` derives from subject, type and what makes the fact\n\
          different from its neighbours, so that every repeat has the same id.\n\n| type | published by |\n|---|---|\n",
     );
     for Entry { ty, publisher, .. } in catalogue() {
@@ -68,6 +69,19 @@ pub fn catalogue_markdown() -> String {
         write_fields(&mut page, &schema);
     }
     page
+}
+
+/// `docs/events.schema.json`: the JSON Schema of each type's data, by type; generated, and tested to be current.
+///
+/// # Panics
+/// Never: schemas are JSON already.
+#[must_use]
+pub fn catalogue_schemas() -> String {
+    let schemas: std::collections::BTreeMap<_, _> =
+        catalogue().into_iter().map(|Entry { ty, schema, .. }| (ty, schema)).collect();
+    let mut text = serde_json::to_string_pretty(&schemas).expect("a schema is JSON");
+    text.push('\n');
+    text
 }
 
 fn write_fields(page: &mut String, schema: &Schema) {
@@ -108,13 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn the_document_is_current() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/events.md");
-        let stands = std::fs::read_to_string(path).unwrap_or_default();
-        if std::env::var_os("INTERLOCK_WRITE_DOCS").is_some() {
-            std::fs::write(path, catalogue_markdown()).unwrap();
-        } else {
-            assert!(stands == catalogue_markdown(), "docs/events.md is not current: run scripts/docs");
+    fn the_documents_are_current() {
+        for (name, text) in [("events.md", catalogue_markdown()), ("events.schema.json", catalogue_schemas())]
+        {
+            let path = format!("{}/../../docs/{name}", env!("CARGO_MANIFEST_DIR"));
+            let stands = std::fs::read_to_string(&path).unwrap_or_default();
+            if std::env::var_os("INTERLOCK_WRITE_DOCS").is_some() {
+                std::fs::write(path, text).unwrap();
+            } else {
+                assert!(stands == text, "docs/{name} is not current: run scripts/docs");
+            }
         }
     }
 }

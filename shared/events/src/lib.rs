@@ -15,7 +15,7 @@ mod key;
 mod record;
 
 pub use approval::{ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalWithdrawn};
-pub use catalogue::{Entry, catalogue, catalogue_markdown};
+pub use catalogue::{Entry, catalogue, catalogue_markdown, catalogue_schemas};
 pub use change::{ChangeCanceled, ChangeClosed, ChangeFailed, ChangeOpened, ChangeRef, ChangeUpdated};
 pub use deployment::{
     Deployment, DeploymentFinished, DeploymentRequested, DeploymentStarted, Outcome, Project, Run,
