@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use interlock_runtime::config::{Config, Faults};
 
+use crate::check;
 use crate::roles::Role;
 
 /// Read where no file is named, if it is there.
@@ -170,10 +171,18 @@ impl Arguments {
 
 /// The configuration of `file` over the defaults, and this process's environment over both.
 pub fn load(file: Option<&Path>) -> Result<Config, Faults> {
-    // What is no text is none of ours: our names are ASCII.
-    let environment = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Config::load(file, environment)
+    Config::load(file, environment())
+}
+
+/// The same for these roles: whatever keeps them from running is told in one message.
+pub fn load_to_run(file: Option<&Path>, roles: &[Role]) -> Result<Config, Faults> {
+    Config::load_and_check(file, environment(), |config| check::faults(config, file, roles))
+}
+
+/// What is no text is none of ours: our names are ASCII.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 #[cfg(test)]

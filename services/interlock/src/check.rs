@@ -13,28 +13,33 @@ use crate::{arguments, ports, say};
 
 /// `config check`: reports every fault, or that there is none.
 pub async fn run(file: Option<&Path>, with_broker: bool) -> anyhow::Result<()> {
-    let config = arguments::load(file)?;
-    check(&config, file)?;
+    let config = arguments::load_to_run(file, &Role::ALL)?;
     let source = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
     let (connections, policies) = (config.connections().count(), config.policies.len());
     say::line(format_args!("{source}: no faults; {connections} connections, {policies} policies"));
     if with_broker { against_broker::run(&config).await } else { Ok(()) }
 }
 
-/// All faults of connections and policies in one message. `file` is where lines are looked up.
-pub fn check(config: &Config, file: Option<&Path>) -> anyhow::Result<()> {
-    let (clock, http) = ports::machine()?;
+/// What is wrong for these roles: connections, policies, and where broker and store are. `file` is where
+/// lines are looked up.
+pub fn faults(config: &Config, file: Option<&Path>, roles: &[Role]) -> Faults {
     let mut faults = Faults::default();
+    faults.gather(single_role(roles, config));
     faults.gather(interlock_servicenow::webhook_sources(config));
-    faults.gather(interlock_platforms::platforms(config, &http, &clock));
+    match ports::machine() {
+        Ok((clock, http)) => {
+            faults.gather(interlock_platforms::platforms(config, &http, &clock));
+        }
+        Err(fault) => tracing::warn!(%fault, "the platforms' sections are not looked at"),
+    }
     let text = file.and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
     let source = file.map_or("configuration".to_owned(), |file| file.display().to_string());
     faults.0.extend(policy_faults(config, &source, &text));
-    Ok(faults.into_result()?)
+    faults
 }
 
 /// A role of its own shares broker and store with others, so neither may be embedded.
-pub fn single_role(roles: &[Role], config: &Config) -> Result<(), Faults> {
+fn single_role(roles: &[Role], config: &Config) -> Result<(), Faults> {
     match roles {
         [role] => config.for_single_role(role.name()),
         _ => Ok(()),

@@ -45,9 +45,11 @@ async fn main() -> ExitCode {
 async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
     let file = arguments.config_file();
     match arguments.command {
-        Command::Run => process::run(&Role::ALL, arguments::load(file.as_deref())?, file.as_deref()).await?,
+        Command::Run => {
+            process::run(&Role::ALL, arguments::load_to_run(file.as_deref(), &Role::ALL)?).await?
+        }
         Command::Role(role) => {
-            process::run(&[role], arguments::load(file.as_deref())?, file.as_deref()).await?
+            process::run(&[role], arguments::load_to_run(file.as_deref(), &[role])?).await?
         }
         Command::Simulate(wish) => simulate::run(&wish).await?,
         Command::Config(ConfigCommand::Check { against_broker }) => {

@@ -4,7 +4,6 @@ mod door;
 mod store;
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -20,7 +19,7 @@ use tokio::task::JoinSet;
 use self::door::Door;
 use crate::roles::Role;
 use crate::wiring::{Ports, Wiring};
-use crate::{admin, check, ports};
+use crate::{admin, ports};
 
 /// Roles that run.
 pub struct Running {
@@ -37,11 +36,7 @@ pub struct Running {
 }
 
 /// Runs roles until a signal.
-///
-/// `file` is where the configuration stands, for the lines of its faults.
-pub async fn run(roles: &[Role], config: Config, file: Option<&Path>) -> anyhow::Result<()> {
-    check::single_role(roles, &config)?;
-    check::check(&config, file)?;
+pub async fn run(roles: &[Role], config: Config) -> anyhow::Result<()> {
     let telemetry = Telemetry::start(&config.telemetry)?;
     let shutdown = shutdown_on_signal().context("cannot listen for signals")?;
     let ended = match start(roles, config, &telemetry, shutdown).await {

@@ -128,6 +128,6 @@ mod tests {
         let address = ([127, 0, 0, 1], 8090).into();
         let text = configuration(folder.path(), &secrets, address, address);
         let config = Config::parse("demo", &text, std::iter::empty()).unwrap();
-        crate::check::check(&config, None).unwrap();
+        crate::check::faults(&config, None, &Role::ALL).into_result().unwrap();
     }
 }

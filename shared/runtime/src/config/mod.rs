@@ -62,9 +62,24 @@ impl Config {
         file: Option<&Path>,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Faults> {
-        let Some(path) = file else { return Self::of(None, environment) };
-        let text = read(path)?;
-        Self::parse(&path.display().to_string(), &text, environment)
+        Self::load_and_check(file, environment, |_| Faults::default())
+    }
+
+    /// As [`Config::load`], with what `check` finds told in the same message. It is asked even where
+    /// there are faults already; what was faulty has its default then.
+    ///
+    /// # Errors
+    /// Every fault of all layers, and those of `check`.
+    pub fn load_and_check(
+        file: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+        check: impl FnOnce(&Self) -> Faults,
+    ) -> Result<Self, Faults> {
+        let document = match file {
+            Some(path) => Some(Document::parse(&path.display().to_string(), &read(path)?)?),
+            None => None,
+        };
+        Self::of(document, environment, check)
     }
 
     /// As [`Config::load`], of a text; `source` names it in faults.
@@ -76,7 +91,7 @@ impl Config {
         text: &str,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, Faults> {
-        Self::of(Some(Document::parse(source, text)?), environment)
+        Self::of(Some(Document::parse(source, text)?), environment, |_| Faults::default())
     }
 
     /// The connections, in the file's order.
@@ -97,6 +112,7 @@ impl Config {
     fn of(
         file: Option<Document>,
         environment: impl Iterator<Item = (String, String)>,
+        check: impl FnOnce(&Self) -> Faults,
     ) -> Result<Self, Faults> {
         let defaults = Document::parse("defaults", DEFAULTS)?;
         let mut layers = Layers::new(file, defaults, environment);
@@ -112,8 +128,10 @@ impl Config {
             policies: policies::read(&mut layers, &connections),
             connections,
         };
-        layers.faults.sort();
-        layers.faults.into_result().map(|()| config)
+        let mut faults = layers.faults;
+        faults.0.extend(check(&config).0);
+        faults.sort();
+        faults.into_result().map(|()| config)
     }
 }
 
