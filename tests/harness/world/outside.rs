@@ -72,20 +72,33 @@ impl World {
     ///
     /// GitHub docs, "Handling failed webhook deliveries".
     pub async fn redeliver_refused(&self) -> usize {
-        let list = self.as_app(reqwest::Method::GET, "/app/hook/deliveries?per_page=100").await;
-        let all = list.as_array().cloned().unwrap_or_default();
+        let all = self.deliveries().await;
         let is_taken =
             |one: &Value| one["status_code"].as_u64().is_some_and(|code| (200..300).contains(&code));
-        let refused: Vec<_> = all
-            .iter()
-            .filter(|one| !all.iter().any(|other| other["guid"] == one["guid"] && is_taken(other)))
-            .filter(|one| one["redelivery"] == false)
-            .collect();
-        // The list is newest first; the story goes on in its own order.
-        for one in refused.iter().rev() {
-            self.as_app(reqwest::Method::POST, &format!("/app/hook/deliveries/{}/attempts", one["id"])).await;
+        let was_taken = |one: &Value| all.iter().any(|other| other["guid"] == one["guid"] && is_taken(other));
+        self.repeat(all.iter().filter(|one| !was_taken(one))).await
+    }
+
+    /// Asks GitHub to repeat every webhook; says how many.
+    pub async fn redeliver_all(&self) -> usize {
+        self.repeat(self.deliveries().await.iter()).await
+    }
+
+    async fn deliveries(&self) -> Vec<Value> {
+        let list = self.as_app(reqwest::Method::GET, "/app/hook/deliveries?per_page=100").await;
+        list.as_array().cloned().unwrap_or_default()
+    }
+
+    /// GitHub lists the newest first; the story goes on in its own order.
+    async fn repeat(&self, deliveries: impl DoubleEndedIterator<Item = &Value>) -> usize {
+        let mut seen = std::collections::BTreeSet::new();
+        for one in deliveries.rev() {
+            if seen.insert(one["guid"].to_string()) {
+                let path = format!("/app/hook/deliveries/{}/attempts", one["id"]);
+                self.as_app(reqwest::Method::POST, &path).await;
+            }
         }
-        refused.len()
+        seen.len()
     }
 
     async fn as_app(&self, method: reqwest::Method, path: &str) -> Value {

@@ -144,6 +144,27 @@ async fn every_webhook_comes_three_times() {
 }
 
 #[tokio::test]
+async fn every_webhook_comes_again_after_redis_forgot_the_first() {
+    let world = World::start().await;
+    let deployment = world.deploy(REPOSITORY);
+    let number = world.until_asked(&deployment).await;
+    // Without its hints ingress takes a repeat for a new webhook, and publishes it once more.
+    world.redis.flush();
+    assert!(world.redeliver_all().await >= 3, "a request is more than one webhook");
+    world.approve(&number);
+    world.until_gate(&deployment, "approved").await;
+    world.redis.flush();
+    world.redeliver_all().await;
+    goes_well(&world, &deployment, &number).await;
+    world.redis.flush();
+    world.redeliver_all().await;
+    let last = world.deploy("acme/ledger");
+    world.until_asked(&last).await;
+    assert_eq!(world.changes_of(&deployment).len(), 1, "one change was opened, and no extra");
+    world.judge_released(&deployment);
+}
+
+#[tokio::test]
 async fn rabbitmq_is_killed_in_the_middle_and_ingress_answers_503_meanwhile() {
     let mut world = Setup { private_broker: true, ..Setup::default() }.start().await;
     let before = world.deploy(REPOSITORY);

@@ -38,13 +38,12 @@ async fn without_the_broker_ingress_is_not_ready_and_recovers_by_itself() {
     let mut world = Setup { private_broker: true, ..Setup::default() }.prepare().await;
     world.private_broker().kill9();
     world.launch_all();
-    until("ingress answers, and is not ready", SOON, async || {
-        world.readiness(Role::Ingress).await.filter(|status| *status == 503)
-    })
-    .await;
     let posted = until("ingress answers a webhook", SOON, async || world.post_probe().await).await;
     assert_eq!(posted.status, 503, "{posted:?}");
     assert!(posted.retry_after.is_some(), "{posted:?}");
+    for role in [Role::Ingress, Role::ChangeWorker, Role::ApprovalWorker] {
+        assert_eq!(world.readiness(role).await, Some(503), "{} is ready without a broker", role.name());
+    }
     world.private_broker().restart();
     for role in [Role::Ingress, Role::ChangeWorker, Role::ApprovalWorker] {
         world.until_ready(role).await;
