@@ -5,8 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{
     ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalWithdrawn, ChangeRef, GateBypassed, GateLost,
-    GateRejected, GateReleased,
-};
+    GateRejected, GateReleased, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{Answered, Conclusion, Permit, RELEASE_MARGIN, RunPhase, RunReading, conclude};
 use tokio::time::Instant;
@@ -57,8 +56,9 @@ impl Desk {
         platform: &dyn Platform,
         reason: String,
         expired: bool,
-        began: Instant,
     ) -> Looked {
+        // The tick that decides begins here: the run is read after this moment.
+        let began = self.context.clock.instant();
         let run = match self.read_run(gate, state, platform).await {
             Ok(run) => run,
             Err(error) => return self.platform_failed(gate, state, &error),
@@ -170,7 +170,9 @@ impl Desk {
     /// Tells a known release once more: who told it first may have died before that was confirmed.
     pub(crate) fn told_again(&self, gate: Gate<'_>, state: &GateState) -> Option<interlock_events::Event> {
         let Phase::Released { at, unproven, .. } = state.phase else { return None };
-        Some(self.release_fact(gate, state.change.clone()?, at, unproven))
+        let mut event = self.release_fact(gate, state.change.clone()?, at, unproven);
+        with_traceparent(&mut event, state.traceparent.as_deref());
+        Some(event)
     }
 
     fn rejected(&self, gate: Gate<'_>, state: &GateState) -> Looked {

@@ -1,8 +1,8 @@
 //! What a gate's watch carries from tick to tick.
 
 use chrono::{DateTime, Utc};
-use interlock_events::{ChangeRef, CorrelationId, DeploymentRequested, GateHandle, KeyHash};
-use interlock_rules::{Answered, ChangeRow, ChangeState, Terms};
+use interlock_events::{ChangeRef, CorrelationId, DeploymentRequested, Event, GateHandle, KeyHash};
+use interlock_rules::{Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, Terms};
 use serde::{Deserialize, Serialize};
 
 /// The request, and the handle without which it is no gate.
@@ -46,12 +46,21 @@ pub(crate) struct GateState {
     pub seen: String,
     /// Why it waits, for people.
     pub reason: String,
+    /// The trace that its request began: what follows belongs to it, whoever's hint made us look.
+    #[serde(default)]
+    pub traceparent: Option<String>,
     /// When the run was last read.
     pub run_read: Option<DateTime<Utc>>,
     /// Since when the run is started without a trace of a decision.
     pub unexplained_since: Option<DateTime<Utc>>,
     /// The failing look was told.
     pub fault_told: bool,
+    /// When the change was first seen approved. Later edits of the record do not make it later.
+    #[serde(default)]
+    pub approved_at: Option<DateTime<Utc>>,
+    /// The run was canceled for a withdrawn approval.
+    #[serde(default)]
+    pub run_canceled: bool,
     /// How far it is.
     pub phase: Phase,
 }
@@ -73,10 +82,22 @@ pub(crate) enum Phase {
         /// That the record does not permit any more was told.
         withdrawn_told: bool,
     },
+    /// Over, found by a hint: the watch tells the same and ends.
+    Over {
+        /// What was told.
+        told: Vec<Event>,
+    },
 }
 
 impl GateState {
-    pub(crate) fn begin(terms: Terms, deadline: DateTime<Utc>, attempt: Option<u32>) -> Self {
+    /// The texts of the change are another worker's, and a state must stay small.
+    pub(crate) fn begin(mut terms: Terms, deadline: DateTime<Utc>, attempt: Option<u32>) -> Self {
+        terms.change = ChangeTerms {
+            short_description: String::new(),
+            description: String::new(),
+            ..ChangeTerms::default()
+        };
+        terms.close = CloseTerms { notes: String::new(), ..terms.close };
         Self {
             revision: 0,
             terms,
@@ -86,9 +107,12 @@ impl GateState {
             highest: None,
             seen: String::new(),
             reason: "no look yet".into(),
+            traceparent: None,
             run_read: None,
             unexplained_since: None,
             fault_told: false,
+            approved_at: None,
+            run_canceled: false,
             phase: Phase::Waiting,
         }
     }
@@ -117,10 +141,20 @@ impl GateState {
         false
     }
 
+    /// The row with the approval's time as it was first seen: `sys_updated_on` moves with every edit.
+    pub(crate) fn as_first_approved(&mut self, row: &ChangeRow) -> ChangeRow {
+        let Some(at) = row.approved_at() else {
+            self.approved_at = None;
+            return row.clone();
+        };
+        let first = *self.approved_at.get_or_insert(at);
+        ChangeRow { updated: first, approvers: Vec::new(), ..row.clone() }
+    }
+
     pub(crate) fn answered(&self) -> Option<&Answered> {
         match &self.phase {
             Phase::Answered(answered) => Some(answered),
-            Phase::Waiting | Phase::Released { .. } => None,
+            Phase::Waiting | Phase::Released { .. } | Phase::Over { .. } => None,
         }
     }
 }

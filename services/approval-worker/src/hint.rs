@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use crate::Desk;
 use crate::gate::Gate;
+use crate::look::By;
 
 /// A gate that somebody else looks at is come back to after this time.
 const BUSY: Duration = Duration::from_secs(1);
@@ -65,7 +66,7 @@ impl Desk {
         };
         // Whoever had the hint before may have died between its answer and the telling of it.
         let again = self.told_again(gate, &copy.state).filter(|_| hint.redelivered);
-        match self.look(gate, &mut copy.state, hint.began, hint.run_first).await {
+        match self.look(gate, &mut copy.state, hint.began, By::Hint { run_first: hint.run_first }).await {
             Some(looked) => Handled::Done(again.into_iter().chain(looked.events).collect()),
             None => hint.again(revision),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::{ApprovalWithdrawn, Event, EventData, FaultRaised, KeyHash, event};
+use interlock_events::{ApprovalWithdrawn, Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
     OnWithdrawal, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release,
@@ -21,8 +21,6 @@ const RECORD_READ_MAX: Duration = Duration::from_secs(15);
 const RECORD_READ_AT_DEADLINE_MAX: Duration = Duration::from_secs(4);
 /// Longest that a look waits for the platform.
 const RUN_READ_MAX: Duration = Duration::from_secs(15);
-/// A record read longer ago is read again after the run was.
-const STILL_FRESH: TimeDelta = TimeDelta::seconds(2);
 /// How often the run of a waiting gate is read for its own sake.
 const RUN_READ_INTERVAL: TimeDelta = TimeDelta::minutes(10);
 /// How often a released gate's record is read.
@@ -53,6 +51,18 @@ impl Unread {
     }
 }
 
+/// Why a gate is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    /// Its watch ticks.
+    Watch,
+    /// Something was told.
+    Hint {
+        /// Of the run: it is read whatever the record says.
+        run_first: bool,
+    },
+}
+
 /// When the next look is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Next {
@@ -68,26 +78,35 @@ impl Looked {
 
 impl Desk {
     /// One look, alone: whoever else looks at this gate at the moment does it for us.
-    /// `run_first`: something happened to the run, so it is read whatever the record says.
     pub(crate) async fn look(
         &self,
         gate: Gate<'_>,
         state: &mut GateState,
         began: Instant,
-        run_first: bool,
+        by: By,
     ) -> Option<Looked> {
         let key = gate.key();
         self.alone(&key, async {
             let is_news = self.take_over(&key, state).await;
-            if run_first {
+            if by == (By::Hint { run_first: true }) {
                 state.run_read = None;
             }
             let again = self.told_again(gate, state).filter(|_| is_news);
             let mut looked = self.look_at_phase(gate, state, began).await;
             looked.events.splice(0..0, again);
+            for event in &mut looked.events {
+                with_traceparent(event, state.traceparent.as_deref());
+            }
             state.revision += 1;
             match looked.next {
                 Next::After(_) => self.remember(gate.request, state).await,
+                // The watch still travels: what ended here it tells in the same words, and ends.
+                Next::Never if by != By::Watch => {
+                    let released = self.told_again(gate, state);
+                    state.phase =
+                        Phase::Over { told: released.into_iter().chain(looked.events.clone()).collect() };
+                    self.remember(gate.request, state).await;
+                }
                 Next::Never => self.forget(&key, state).await,
             }
             looked
@@ -114,6 +133,7 @@ impl Desk {
         match &state.phase {
             Phase::Waiting => self.look_at_waiting(gate, state, &*platform, began).await,
             Phase::Answered(_) => self.look_after_answer(gate, state, &*platform, began).await,
+            Phase::Over { told } => Looked { events: told.clone(), next: Next::Never },
             Phase::Released { withdrawn_told, .. } => {
                 let told = *withdrawn_told;
                 self.look_at_released(gate, state, &*platform, told, began).await
@@ -137,7 +157,7 @@ impl Desk {
         let verdict = self.judge(gate, state, &reading, None, now);
         if now >= state.deadline {
             let reason = format!("no approval by the deadline {}: {}", state.deadline, reason_of(&verdict));
-            return self.reject(gate, state, platform, reason, true, began).await;
+            return self.reject(gate, state, platform, reason, true).await;
         }
         match verdict {
             Verdict::Wait { reason, until } => {
@@ -148,23 +168,21 @@ impl Desk {
                 state.reason = reason;
                 Looked::again(after)
             }
-            Verdict::Reject { reason } => self.reject(gate, state, platform, reason, false, began).await,
-            Verdict::AskPlatform => self.permit(gate, state, platform, reading, began).await,
+            Verdict::Reject { reason } => self.reject(gate, state, platform, reason, false).await,
+            Verdict::AskPlatform => self.permit(gate, state, platform).await,
             // Both need the run, which was not read for this verdict.
             Verdict::Lost { .. } | Verdict::Release(_) => Looked::again(Duration::from_secs(1)),
         }
     }
 
-    /// The record permits: now the run, then the record again if that took long, then the answer.
-    async fn permit(
-        &self,
-        gate: Gate<'_>,
-        state: &mut GateState,
-        platform: &dyn Platform,
-        mut reading: Result<Reading, Unread>,
-        began: Instant,
-    ) -> Looked {
-        let run = match self.read_run(gate, state, platform).await {
+    /// The record permits: now the run and once more the record, then the answer.
+    async fn permit(&self, gate: Gate<'_>, state: &mut GateState, platform: &dyn Platform) -> Looked {
+        // The tick that decides begins here: all that it hangs on is read after this moment.
+        let began = self.context.clock.instant();
+        let known = state.clone();
+        let (run, record) =
+            tokio::join!(self.read_run(gate, state, platform), self.read_record(gate, &known));
+        let run = match run {
             Ok(run) => run,
             Err(error) => return self.platform_failed(gate, state, &error),
         };
@@ -173,12 +191,8 @@ impl Desk {
         {
             return self.conclude(gate, state, platform, &run, began).await;
         }
-        let age =
-            self.context.clock.now() - reading.as_ref().map_or(DateTime::UNIX_EPOCH, |reading| reading.at);
-        if age > STILL_FRESH {
-            reading = self.read_record(gate, state).await;
-            self.learn(gate, state, platform, &reading);
-        }
+        let reading = record;
+        self.learn(gate, state, platform, &reading);
         let now = self.context.clock.now();
         match self.judge(gate, state, &reading, Some(&run), now) {
             Verdict::Release(permit) => self.release(gate, state, platform, permit, &run, began).await,
@@ -219,12 +233,12 @@ impl Desk {
         reading: &Result<Reading, Unread>,
     ) {
         let Ok(reading) = reading else { return };
-        let family = canonical(&reading.rows, &gate.key());
-        let row = family.map(|family| family.canonical);
-        if let Some(row) = row {
-            state.note_row(row);
-        }
-        state.deadline = deadline(gate.request.requested_at, &state.terms, platform.gate_limit(), row);
+        // An answer without rows is no proof that the change went away: what was known stands.
+        let Some(row) = canonical(&reading.rows, &gate.key()).map(|family| family.canonical) else { return };
+        state.note_row(row);
+        let row = state.as_first_approved(row);
+        let limit = platform.gate_limit();
+        state.deadline = deadline(gate.request.requested_at, &state.terms, limit, Some(&row));
     }
 
     async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, Unread> {
@@ -291,6 +305,7 @@ impl Desk {
         let here = run.phase == RunPhase::Waiting
             && run.another_than(&gate.request.deployment.sha, state.attempt).is_none();
         if here {
+            state.unexplained_since = None;
             return None;
         }
         if run.phase == RunPhase::Queued {
@@ -308,12 +323,20 @@ impl Desk {
         began: Instant,
     ) -> Looked {
         let mut looked = Looked::again(RELEASED_LOOK);
-        if let (false, Some(change), Ok(reading)) =
-            (told, state.change.clone(), self.read_record(gate, state).await)
+        let reading = self.read_record(gate, state).await;
+        if let Ok(reading) = &reading
+            && let Some(family) = canonical(&reading.rows, &gate.key())
+        {
+            state.note_row(family.canonical);
+        }
+        if told && self.must_cancel(state) {
+            self.cancel_run(gate, state, platform, began).await;
+        }
+        if let (false, Some(change), Ok(reading)) = (told, state.change.clone(), reading)
             && let Some(reason) = withdrawn(&reading, &gate.key(), &change.sys_id)
         {
             let run_canceled = state.terms.on_withdrawal == OnWithdrawal::CancelRun
-                && platform.cancel(gate.handle, began + SEND_WITHIN).await.is_ok();
+                && self.cancel_run(gate, state, platform, began).await;
             let fact =
                 ApprovalWithdrawn { key: gate.request.deployment.key.clone(), change, reason, run_canceled };
             looked.events.push(self.fact(&fact));
@@ -323,11 +346,35 @@ impl Desk {
         }
         if let Ok(run) = self.read_run(gate, state, platform).await
             && (run.phase.outcome().is_some()
+                || run.phase == RunPhase::Gone
                 || run.another_than(&gate.request.deployment.sha, state.attempt).is_some())
         {
             looked.next = Next::Never;
+        } else if self.must_cancel(state) {
+            looked.next = Next::After(Duration::from_secs(30));
         }
         looked
+    }
+
+    /// The policy wants the run canceled, and no try has succeeded yet.
+    fn must_cancel(&self, state: &GateState) -> bool {
+        let told = matches!(state.phase, Phase::Released { withdrawn_told: true, .. });
+        told && !state.run_canceled && state.terms.on_withdrawal == OnWithdrawal::CancelRun
+    }
+
+    async fn cancel_run(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        began: Instant,
+    ) -> bool {
+        let canceled = platform.cancel(gate.handle, began + SEND_WITHIN).await;
+        if let Err(error) = &canceled {
+            tracing::warn!(%error, "the run of a withdrawn approval is not canceled yet");
+        }
+        state.run_canceled = canceled.is_ok();
+        state.run_canceled
     }
 
     pub(crate) fn platform_failed(

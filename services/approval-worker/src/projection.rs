@@ -50,7 +50,8 @@ impl Desk {
     /// All gates that are not over.
     pub(crate) async fn gates(&self) -> Vec<Copy> {
         let entries = self.context.store.projection(GATES, PAGE).await.unwrap_or_default();
-        entries.iter().filter_map(|(_, json)| serde_json::from_str(json).ok()).collect()
+        let copies = entries.iter().filter_map(|(_, json)| serde_json::from_str::<Copy>(json).ok());
+        copies.filter(|copy| !matches!(copy.state.phase, Phase::Over { .. })).collect()
     }
 
     /// Gates whose change is known and may still move.

@@ -28,6 +28,9 @@ impl Desk {
         now: DateTime<Utc>,
     ) -> Handled {
         let request = &delivery.data;
+        if let Some(number) = state.told_number.clone() {
+            return self.vanished(&number, state, now);
+        }
         if self.is_late(request, &state.terms) {
             return Handled::Ignored("it came after its deadline: no change is opened for it".into());
         }
@@ -53,6 +56,20 @@ impl Desk {
             return watch(self.settle, &state);
         }
         self.create(delivery, state, service_now, &marker).await
+    }
+
+    /// We know of a change that the look-up does not show any more. A second one is not the answer.
+    fn vanished(&self, number: &str, mut state: Following, now: DateTime<Utc>) -> Handled {
+        let since = *state.settle_from.get_or_insert(now);
+        let settle = TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
+        if now - since < settle {
+            return watch(self.settle, &state);
+        }
+        let reason = format!(
+            "{number} is not found by its correlation id any more: it was deleted, hidden from us, or its \
+             correlation id was overwritten; put that right, then replay this dead letter"
+        );
+        Handled::Dead { reason }
     }
 
     /// Time has passed since the request: is anybody still waiting for a change?

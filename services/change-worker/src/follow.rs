@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{ChangeFailed, ChangeOpened, DeploymentRequested, Event, Outcome};
-use interlock_rules::{ChangeRow, Goal, RunPhase, Terms, canonical, deadline};
+use interlock_rules::{ChangeRow, ChangeState, Goal, RunPhase, Terms, canonical, deadline};
 use interlock_runtime::worker::{Delivery, Handled};
 use interlock_servicenow::{Lane, ServiceNow};
 use serde::{Deserialize, Serialize};
@@ -30,6 +30,9 @@ pub(crate) struct Following {
     pub found_at: Option<DateTime<Utc>>,
     /// The change that was told.
     pub told: Option<String>,
+    /// Its number.
+    #[serde(default)]
+    pub told_number: Option<String>,
     /// Extras, and when each was first seen.
     pub extras: BTreeMap<String, DateTime<Utc>>,
     /// When the platform was last asked.
@@ -38,7 +41,15 @@ pub(crate) struct Following {
 
 impl Following {
     fn begin(terms: Terms) -> Self {
-        Self { terms, settle_from: None, found_at: None, told: None, extras: BTreeMap::new(), run_read: None }
+        Self {
+            terms,
+            settle_from: None,
+            found_at: None,
+            told: None,
+            told_number: None,
+            extras: BTreeMap::new(),
+            run_read: None,
+        }
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -98,11 +109,13 @@ impl Desk {
         if state.told.as_ref() != Some(&row.sys_id) {
             events.push(self.opened(request, state, service_now, row));
             state.told = Some(row.sys_id.clone());
+            state.told_number = Some(row.number.clone());
         }
-        let (goal, reason) = self.goal(request, state).await;
+        state.settle_from = None;
+        let (goal, reason) = self.goal(request, state, row).await;
         let deployment = &request.deployment;
         let closing = match goal {
-            Goal::Close(outcome) => Closing::of(&state.terms.close, deployment, outcome),
+            Goal::Close(outcome) => Closing::of(&state.terms.close, deployment, outcome).with(&reason),
             _ => Closing::default(),
         };
         let walk = Walk { service_now, key: &deployment.key, goal, reason: &reason, closing };
@@ -152,21 +165,30 @@ impl Desk {
     }
 
     /// Until the platform shows an end, approvals are asked for; facts take the change further.
-    async fn goal(&self, request: &DeploymentRequested, state: &mut Following) -> (Goal, String) {
+    async fn goal(
+        &self,
+        request: &DeploymentRequested,
+        state: &mut Following,
+        row: &ChangeRow,
+    ) -> (Goal, String) {
         let now = self.context.clock.now();
-        let first = state.run_read.unwrap_or(request.requested_at);
-        if now - first < RUN_READ_INTERVAL {
+        let last = state.run_read.unwrap_or(request.requested_at);
+        if now - last < RUN_READ_INTERVAL {
             return (Goal::AskApproval, String::new());
         }
-        let Ok(run) = self.run_of(request).await else { return (Goal::AskApproval, String::new()) };
-        state.run_read = Some(now);
-        match run.phase {
-            RunPhase::Ended(outcome) => (Goal::Close(outcome), String::new()),
-            RunPhase::NeverStarted(outcome) => {
+        let phase =
+            self.run_of(request).await.ok().map(|run| run.phase).filter(|phase| *phase != RunPhase::Gone);
+        if phase.is_some() {
+            state.run_read = Some(now);
+        }
+        match phase {
+            Some(RunPhase::Ended(outcome)) => (Goal::Close(outcome), String::new()),
+            Some(RunPhase::NeverStarted(outcome)) => {
                 (Goal::Abandon, format!("The deployment ended before it began: {}.", outcome.as_str()))
             }
-            RunPhase::Gone if now - request.requested_at > self.finish_within(state) => {
-                (Goal::Close(Outcome::Failed), String::new())
+            // Released, and the platform has said nothing for so long.
+            None if row.state == Some(ChangeState::Implement) && now - last > self.finish_within(state) => {
+                (Goal::Close(Outcome::Failed), "No result was reported.".into())
             }
             _ => (Goal::AskApproval, String::new()),
         }

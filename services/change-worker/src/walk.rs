@@ -36,6 +36,18 @@ pub(crate) struct Walk<'a> {
     pub closing: Closing,
 }
 
+impl Walk<'_> {
+    /// A change that should be closed and cannot be: its deployment ran without an approval that stands.
+    fn why_canceled(&self) -> String {
+        match self.goal {
+            Goal::Close(outcome) if outcome != Outcome::Skipped => {
+                format!("The deployment went on without an approval that stands: {}.", outcome.as_str())
+            }
+            _ => self.reason.to_owned(),
+        }
+    }
+}
+
 /// Close code and notes for one outcome.
 #[derive(Default)]
 pub(crate) struct Closing {
@@ -50,6 +62,14 @@ impl Closing {
         let notes = render(&terms.notes, deployment, Some(outcome))
             .unwrap_or_else(|fault| format!("The deployment {}. ({fault})", outcome.as_str()));
         Self { code: code.clone(), notes }
+    }
+
+    /// With what else is to be said.
+    pub(crate) fn with(mut self, reason: &str) -> Self {
+        if !reason.is_empty() {
+            self.notes = format!("{} {reason}", self.notes);
+        }
+        self
     }
 }
 
@@ -70,7 +90,7 @@ impl Desk {
                 Step::Impossible(reason) => return Ok(Walked::Impossible(reason)),
                 Step::Move(state) => self.step_to(walk, &row, state, events).await?,
                 Step::Close(outcome) => self.close(walk, &row, outcome, events).await?,
-                Step::Cancel => self.cancel(walk, &row, walk.reason, events).await?,
+                Step::Cancel => self.cancel(walk, &row, &walk.why_canceled(), events).await?,
             };
             // The echo of a write does not carry the approver rows.
             row = ChangeRow { approvers: std::mem::take(&mut row.approvers), ..echo };

@@ -16,6 +16,8 @@ pub const PLATFORM_MARGIN: f64 = 0.1;
 /// An approved change without a planned end permits for so long.
 const OPEN_WINDOW: TimeDelta = TimeDelta::hours(24);
 const UNDECIDED_LOOK_MAX: Duration = Duration::from_secs(120);
+/// So long a run may be hidden after our release before it counts as lost.
+const GONE_AFTER_RELEASE: Duration = Duration::from_secs(24 * 3600);
 const LOOK_MIN: Duration = Duration::from_secs(1);
 
 /// When the gate must be decided.
@@ -33,9 +35,10 @@ pub fn deadline(
     let limit = requested + platform_limit.mul_f64(1.0 - PLATFORM_MARGIN);
     let first = (requested + terms.approval.timeout()).min(limit);
     match change.and_then(|row| row.approved_at().map(|at| (row, at))) {
-        Some((row, approved)) if approved <= first - RELEASE_MARGIN => {
-            row.end.unwrap_or(approved + OPEN_WINDOW).min(limit)
-        }
+        Some((row, approved)) if approved <= first - RELEASE_MARGIN => row
+            .end
+            .unwrap_or(row.start.map_or(approved, |start| start.max(approved)) + OPEN_WINDOW)
+            .min(limit),
         _ => first,
     }
 }
@@ -110,16 +113,23 @@ pub fn conclude(
     if let Some(reason) = run.another_than(sha, attempt) {
         return Conclusion::Superseded { reason };
     }
+    let over = |since: DateTime<Utc>, time: Duration| {
+        run.at - since >= TimeDelta::from_std(time).unwrap_or(TimeDelta::MAX)
+    };
+    let settled = unexplained_since.is_some_and(|since| over(since, settle));
     match run.phase {
         RunPhase::Waiting if has_answer(run, answered, settle) => Conclusion::NotYet,
         RunPhase::Waiting => Conclusion::StillWaiting,
         RunPhase::Queued => Conclusion::NotYet,
-        RunPhase::Gone => Conclusion::Lost { reason: "the platform does not know the run".into() },
-        RunPhase::Started | RunPhase::Ended(_) => {
-            let settled = unexplained_since
-                .is_some_and(|since| run.at - since >= TimeDelta::from_std(settle).unwrap_or(TimeDelta::MAX));
-            how_it_began(run.answer.as_ref(), answered, settled)
+        // Hidden for a moment looks the same, and what we released may be running behind it.
+        RunPhase::Gone
+            if answered.is_some_and(|by_us| by_us.release && !over(by_us.at, GONE_AFTER_RELEASE)) =>
+        {
+            Conclusion::NotYet
         }
+        RunPhase::Gone if settled => Conclusion::Lost { reason: "the platform does not know the run".into() },
+        RunPhase::Gone => Conclusion::Unexplained,
+        RunPhase::Started | RunPhase::Ended(_) => how_it_began(run.answer.as_ref(), answered, settled),
         RunPhase::NeverStarted(outcome) => {
             let shown = run.answer.as_ref().is_some_and(|answer| answer.ours && !answer.released);
             let told = answered.is_some_and(|answered| !answered.release && answered.accepted);
@@ -132,18 +142,21 @@ pub fn conclude(
     }
 }
 
-/// The platform has our answer, and something else holds the job: another rule, or its own delay.
+/// The platform has our answer, and something else holds the job: another rule, or its own delay. For the
+/// settle time only: what is shown may be of another job of the environment, and a repeat is harmless.
 fn has_answer(run: &RunReading, answered: Option<&Answered>, settle: Duration) -> bool {
     let shown = run.answer.as_ref().is_some_and(|answer| answer.ours);
     let settle = TimeDelta::from_std(settle).unwrap_or(TimeDelta::MAX);
-    shown || answered.is_some_and(|answered| answered.accepted && run.at - answered.at < settle)
+    answered.is_some_and(|answered| (shown || answered.accepted) && run.at - answered.at < settle)
 }
 
 fn how_it_began(shown: Option<&Answer>, answered: Option<&Answered>, settled: bool) -> Conclusion {
     match (shown, answered) {
         (Some(answer), _) if answer.released && answer.ours => Conclusion::Released { unproven: false },
         // A required reviewer's answer may be shown beside ours, and ours later or not at all.
-        (_, Some(answered)) if answered.release && answered.accepted => Conclusion::Released { unproven: false },
+        (_, Some(answered)) if answered.release && answered.accepted => {
+            Conclusion::Released { unproven: false }
+        }
         (Some(answer), _) => Conclusion::Bypassed { by: answer.released.then(|| answer.by.clone()) },
         (None, Some(answered)) if answered.release => Conclusion::Released { unproven: true },
         (None, _) if settled => Conclusion::Bypassed { by: None },
@@ -241,7 +254,10 @@ mod tests {
         assert_eq!(judge(&waiting, Some(&long_ago), None), Conclusion::StillWaiting);
         let ours = Answer { released: true, ours: true, by: "interlock[bot]".into() };
         let held = RunReading { answer: Some(ours), ..waiting };
-        assert_eq!(judge(&held, Some(&long_ago), None), Conclusion::NotYet, "another rule holds the job");
+        let refused = answered(true, false);
+        assert_eq!(judge(&held, Some(&refused), None), Conclusion::NotYet, "another rule holds the job");
+        assert_eq!(judge(&held, Some(&long_ago), None), Conclusion::StillWaiting, "asked again by and by");
+        assert_eq!(judge(&held, None, None), Conclusion::StillWaiting, "it may be another job's answer");
     }
 
     #[test]
@@ -251,6 +267,24 @@ mod tests {
             ..run(RunPhase::Started)
         };
         assert_eq!(judge(&ours, None, None), Conclusion::Released { unproven: false });
+    }
+
+    #[test]
+    fn a_run_that_is_hidden_for_a_moment_is_not_lost() {
+        let gone = run(RunPhase::Gone);
+        assert_eq!(judge(&gone, None, None), Conclusion::Unexplained);
+        assert_eq!(judge(&gone, None, Some(at(30))), Conclusion::Unexplained);
+        assert!(matches!(judge(&gone, None, Some(at(60 - 75))), Conclusion::Lost { .. }));
+        let released = answered(true, true);
+        assert_eq!(judge(&gone, Some(&released), Some(at(60 - 75))), Conclusion::NotYet, "it may be running");
+    }
+
+    #[test]
+    fn an_open_window_counts_from_its_start() {
+        let mut approved = row("CHG1", ChangeState::Scheduled);
+        approved.approvers = vec![approver("approved", 3600)];
+        approved.start = Some(at(48 * 3600));
+        assert_eq!(deadline(at(0), &terms(), LIMIT, Some(&approved)), at(72 * 3600));
     }
 
     #[test]
@@ -279,7 +313,11 @@ mod tests {
         };
         assert_eq!(judge(&admin, None, None), Conclusion::Bypassed { by: Some("root".into()) });
         let confirmed = judge(&admin, Some(&answered(true, true)), None);
-        assert_eq!(confirmed, Conclusion::Released { unproven: false }, "a reviewer's answer beside our confirmed one");
+        assert_eq!(
+            confirmed,
+            Conclusion::Released { unproven: false },
+            "a reviewer's answer beside our confirmed one"
+        );
     }
 
     #[test]

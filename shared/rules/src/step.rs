@@ -81,7 +81,9 @@ fn close(row: &ChangeRow, state: ChangeState, outcome: Outcome) -> Step {
         ChangeState::Review => Step::Close(outcome),
         ChangeState::Implement if row.on_hold => Step::WaitFor(format!("{} is on hold", row.number)),
         ChangeState::Implement => Step::Move(ChangeState::Review),
-        _ => implement(row, state),
+        // It ran without an approval that stands; from here the instance lets it be canceled alone.
+        ChangeState::New | ChangeState::Assess | ChangeState::Authorize => Step::Cancel,
+        ChangeState::Scheduled => implement(row, state),
     }
 }
 
@@ -160,6 +162,11 @@ mod tests {
         assert_eq!(path(Goal::Close(Outcome::Skipped), Implement), [Implement, Canceled]);
         assert_eq!(path(Goal::Close(Outcome::Skipped), Review), [Review, Closed]);
         assert_eq!(path(Goal::Abandon, Assess), [Assess, Canceled]);
+        assert_eq!(
+            path(Goal::Close(Outcome::Succeeded), Assess),
+            [Assess, Canceled],
+            "it went on without approval"
+        );
     }
 
     #[test]

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::Desk;
 use crate::gate::{Gate, GateState};
-use crate::look::Next;
+use crate::look::{By, Next};
 
 /// How long the attempt that an ungated request told is remembered.
 const ATTEMPT_LIFE: Duration = Duration::from_secs(24 * 3600);
@@ -40,11 +40,12 @@ impl Subscriber for KeepGate {
             // A state that cannot be read is no reason to lose the gate: begin again.
             Some(Err(_)) | None => self.begin(gate).await,
         };
+        state.traceparent = delivery.traceparent.clone();
         let now = self.desk.context.clock.now();
         if delivery.spare && now < state.deadline {
             return watch(next_look(now, state.deadline, None), &state, vec![]);
         }
-        match self.desk.look(gate, &mut state, delivery.began, false).await {
+        match self.desk.look(gate, &mut state, delivery.began, By::Watch).await {
             None => watch(Duration::from_secs(1), &state, vec![]),
             Some(looked) => match looked.next {
                 Next::After(after) => watch(after, &state, looked.events),

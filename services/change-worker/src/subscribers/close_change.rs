@@ -23,7 +23,8 @@ impl Subscriber for CloseChange {
     async fn handle(&self, delivery: Delivery<DeploymentFinished>) -> Handled {
         let fact = &delivery.data;
         let terms = self.desk.policies.of(&fact.deployment);
-        let found = self.desk.find(&fact.deployment.key.hash(), Some(&terms.service_now)).await;
+        // In every instance: the policy of the request may have named another one.
+        let found = self.desk.find(&fact.deployment.key.hash(), None).await;
         let (service_now, row) = match found {
             Ok(Some((service_now, row, _))) => (service_now, row),
             Ok(None) => return self.desk.wait_for_change(delivery.first_at),

@@ -71,12 +71,22 @@ impl Desk {
 
     /// There is no change of this key, yet.
     pub(crate) fn wait_for_change(&self, first_at: DateTime<Utc>) -> Handled {
-        let reason = "there is no change of this deployment".to_owned();
-        match self.wait(reason, first_at, vec![]) {
-            Handled::Dead { reason } => Handled::Ignored(reason),
-            handled => handled,
+        let age = self.context.clock.now() - first_at;
+        if age > FACT_LIFE {
+            return Handled::Ignored("there is no change of this deployment".into());
         }
+        Handled::Watch { after: pause_without_change(age), state: json!({}), events: vec![] }
     }
+}
+
+/// Most deployments without a change never get one: nothing holds them.
+fn pause_without_change(age: TimeDelta) -> Duration {
+    Duration::from_secs(match age.num_seconds() {
+        ..=19 => 5,
+        20..=299 => 30,
+        300..=3599 => 600,
+        _ => 3600,
+    })
 }
 
 fn pause(age: TimeDelta) -> Duration {

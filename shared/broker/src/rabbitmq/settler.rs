@@ -71,17 +71,22 @@ impl RabbitSettler {
             .ok_or_else(|| PublishError::Gone("the session that it was delivered in is over".into()))
     }
 
-    fn outgoing(&self, held: &Held, settlement: &Settlement) -> Result<Vec<Outgoing>, PublishError> {
+    /// What follows, and where the delivery itself goes.
+    fn outgoing(
+        &self,
+        held: &Held,
+        settlement: &Settlement,
+    ) -> Result<(Vec<Outgoing>, Vec<Outgoing>), PublishError> {
         let now = self.clock.now();
-        let mut all = Vec::with_capacity(settlement.publish.len() + 1);
-        for event in &settlement.publish {
-            all.push(outgoing::fact(event, false, now, self.clock.tag())?);
-        }
+        let facts =
+            settlement.publish.iter().map(|event| outgoing::fact(event, false, now, self.clock.tag()));
+        let facts = facts.collect::<Result<Vec<_>, _>>()?;
+        let mut successor = Vec::new();
         match &settlement.then {
             Then::Ack => {}
             Then::Again { tier, travel } => {
                 let to = Destination::Delay(self.worker, *tier);
-                all.push(outgoing::to(&to, &held.event, travel, now)?);
+                successor.push(outgoing::to(&to, &held.event, travel, now)?);
             }
             Then::Dead { reason, attempts } => {
                 let travel = Travel {
@@ -90,10 +95,10 @@ impl RabbitSettler {
                     tag: self.clock.tag(),
                     ..held.travel.clone()
                 };
-                all.push(outgoing::to(&Destination::Dead(self.worker), &held.event, &travel, now)?);
+                successor.push(outgoing::to(&Destination::Dead(self.worker), &held.event, &travel, now)?);
             }
         }
-        Ok(all)
+        Ok((facts, successor))
     }
 }
 
@@ -101,8 +106,13 @@ impl RabbitSettler {
 impl Settler for RabbitSettler {
     async fn settle(&self, receipt: &Receipt, settlement: &Settlement) -> Result<(), PublishError> {
         let held = self.held(receipt)?;
-        let outgoing = self.outgoing(&held, settlement)?;
-        self.publisher.send(&outgoing).await.map_err(|error| still_in_hand(error, receipt))?;
+        let (facts, successor) = self.outgoing(&held, settlement)?;
+        // Apart: what comes again must not multiply while a queue refuses a fact.
+        for outgoing in [facts, successor] {
+            if !outgoing.is_empty() {
+                self.publisher.send(&outgoing).await.map_err(|error| still_in_hand(error, receipt))?;
+            }
+        }
         self.in_hand().remove(receipt);
         match within("an ack", held.acker.ack(BasicAckOptions::default())).await {
             Ok(true) => Ok(()),

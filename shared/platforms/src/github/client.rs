@@ -112,7 +112,14 @@ impl Client {
         let sent = self.send(request, deadline).await;
         // A token too many harms nobody: for our purposes this is a read.
         let response = sent.map_err(|error| of_error(&error, what, Effect::Read))?;
-        let minted: Minted = of_response(response, what, Effect::Read, self.clock.now())?.json(what)?;
+        let answer = of_response(response, what, Effect::Read, self.clock.now()).map_err(|error| match error {
+            // The run may well be there: only our App is not.
+            PlatformError::Gone => PlatformError::Refused(format!(
+                "GitHub does not know installation {installation}: install the App again, or end its suspension"
+            )),
+            other => other,
+        });
+        let minted: Minted = answer?.json(what)?;
         if minted.token.raw().is_empty() {
             return Err(PlatformError::Transient("GitHub's answer to fetching a token has none".into()));
         }

@@ -21,13 +21,24 @@ const ON_ITS_WAY: TimeDelta = TimeDelta::seconds(5);
 /// How far back a worker looks that finds its queue missing and does not know since when.
 const UNKNOWN_HOLE: TimeDelta = TimeDelta::hours(24);
 const RECEIPT_LIFE: Duration = Duration::from_secs(3600);
+/// So far back every event that arrived has its receipt.
+const RECEIPTS_STAND: TimeDelta = TimeDelta::minutes(50);
+/// What was in hand when a queue went missing began at most so long before the last look.
+const IN_HAND: TimeDelta = TimeDelta::minutes(2);
 const LOOK_LIFE: Duration = Duration::from_secs(30 * 24 * 3600);
 const PAGE: usize = 1000;
+/// The largest page: a burst within one moment must fit into it.
+const PAGE_MAX: usize = 64 * 1000;
 
 /// Leaves the receipt that an event has reached its worker.
 pub(super) async fn receipt(worker: &str, event: &Event, context: &Context) {
     // Without a receipt the event is taken up once more, which is harmless.
     let _ = context.store.put(&receipt_key(worker, event.id()), "1", RECEIPT_LIFE).await;
+}
+
+/// The event did not stay with its worker after all.
+pub(super) async fn take_back_receipt(worker: &str, event: &Event, context: &Context) {
+    let _ = context.store.release(&receipt_key(worker, event.id()), "1").await;
 }
 
 fn receipt_key(worker: &str, id: &str) -> String {
@@ -68,7 +79,9 @@ impl Audit {
         let now = self.context.clock.now();
         let last = self.last_look().await;
         let since = match (standing.was_missing, last) {
-            (_, Some(last)) => last - ON_ITS_WAY,
+            (true, Some(last)) => last - IN_HAND,
+            // Receipts of what is older have ended.
+            (false, Some(last)) => (last - ON_ITS_WAY).max(now - RECEIPTS_STAND),
             (true, None) => now - UNKNOWN_HOLE,
             (false, None) => now,
         };
@@ -110,9 +123,8 @@ impl Audit {
             .await
             .map_err(|fault| BrokerError::Unavailable(fault.to_string()))?
             .since;
-        let page = self.context.broker.log(since, &self.types, PAGE).await?;
-        let reached =
-            if page.len() < PAGE { upto } else { page.last().map_or(upto, |entry| entry.at.min(upto)) };
+        let (page, whole) = self.page(since).await?;
+        let reached = if whole { upto } else { page.last().map_or(upto, |entry| entry.at.min(upto)) };
         // Older receipts are lost with the Store's memory; only a queue that was missing proves a hole then.
         let due =
             page.into_iter().filter(|entry| entry.at <= upto && (was_missing || entry.at >= remembered));
@@ -131,11 +143,28 @@ impl Audit {
         Ok(reached)
     }
 
+    /// The log from `since`, and whether that is all. A page that ends before it gets on grows.
+    async fn page(&self, since: DateTime<Utc>) -> Result<(Vec<LogEntry>, bool), BrokerError> {
+        let mut limit = PAGE;
+        loop {
+            let page = self.context.broker.log(since, &self.types, limit).await?;
+            let whole = page.len() < limit;
+            let gets_on = page.last().is_none_or(|entry| entry.at > since + ON_ITS_WAY * 2);
+            if whole || gets_on || limit >= PAGE_MAX {
+                return Ok((page, whole));
+            }
+            limit *= 4;
+        }
+    }
+
     async fn without_receipt(&self, entries: Vec<LogEntry>) -> Result<Vec<Event>, BrokerError> {
         let keys: Vec<String> =
             entries.iter().map(|entry| receipt_key(self.worker, entry.event.id())).collect();
-        let present = self.context.store.present(&keys).await;
-        let present = present.map_err(|fault| BrokerError::Unavailable(fault.to_string()))?;
+        let mut present = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(PAGE) {
+            let found = self.context.store.present(keys).await;
+            present.extend(found.map_err(|fault| BrokerError::Unavailable(fault.to_string()))?);
+        }
         let absent = entries.into_iter().zip(present).filter(|(_, present)| !present);
         Ok(absent.map(|(entry, _)| entry.event).collect())
     }

@@ -233,6 +233,7 @@ impl Desk {
             first_at: travel.first_at,
             state: travel.state.clone(),
             spare,
+            traceparent: traceparent_of(event),
             began: self.context.clock.instant(),
         };
         let reaction = AssertUnwindSafe(reaction.handle(event, delivery)).catch_unwind();
@@ -281,22 +282,38 @@ impl Desk {
     /// Keeps the delivery until its outcome is confirmed, and lets nothing new in meanwhile.
     async fn settle(&self, delivered: &Delivered, settlement: &Settlement, settler: &dyn Settler) {
         let mut pause = Duration::from_millis(200);
-        let mut stuck = false;
+        let mut stuck = None;
         while let Err(fault) = settler.settle(&delivered.receipt, settlement).await {
             if matches!(fault, PublishError::Gone(_)) {
                 tracing::debug!(%fault, "the delivery comes again");
+                // Unless its queue is gone: then the log brings it, if it has no receipt.
+                if let (Ok(event), None) = (&delivered.event, &delivered.travel.state) {
+                    audit::take_back_receipt(self.worker, event, &self.context).await;
+                }
                 break;
             }
-            if !stuck {
-                stuck = true;
-                self.stuck.fetch_add(1, Ordering::AcqRel);
+            if stuck.is_none() {
+                stuck = Some(Stuck::new(&self.stuck));
                 tracing::warn!(worker = self.worker, %fault, "the broker does not take an outcome; waiting with it");
             }
             tokio::time::sleep(self.context.clock.jittered(pause)).await;
             pause = (pause * 2).min(SETTLE_PAUSE_MAX);
         }
-        if stuck {
-            self.stuck.fetch_sub(1, Ordering::AcqRel);
-        }
+    }
+}
+
+/// One outcome that the broker does not take. Counted until it is taken or given up with its session.
+struct Stuck<'a>(&'a AtomicUsize);
+
+impl<'a> Stuck<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(count)
+    }
+}
+
+impl Drop for Stuck<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -56,7 +56,8 @@ pub(super) fn settlement(handled: Handled, origin: &Origin<'_>) -> Settlement {
 
 /// A holder goes on with the next tick and a fresh tag; a spare sleeps unchanged and notes the holder.
 fn successor(origin: &Origin<'_>) -> Travel {
-    let unchanged = Travel { reason: None, ..origin.travel.clone() };
+    // A reaction that ended did not kill its process.
+    let unchanged = Travel { reason: None, crashes: 0, ..origin.travel.clone() };
     match origin.noted {
         Some(noted) => Travel { noted: Some(noted), ..unchanged },
         None => Travel { tick: unchanged.tick + 1, tag: origin.fresh_tag.clone(), noted: None, ..unchanged },

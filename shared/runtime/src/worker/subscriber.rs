@@ -43,6 +43,8 @@ pub struct Delivery<T> {
     pub state: Option<Value>,
     /// Another copy holds this key's chain: act for a deadline alone.
     pub spare: bool,
+    /// The trace that the event's story began with.
+    pub traceparent: Option<String>,
     /// When this tick began: outward writes leave within 10 seconds of it.
     pub began: Instant,
 }
@@ -114,8 +116,19 @@ impl<S: Subscriber> Reaction for Typed<S> {
 
 impl Delivery<()> {
     fn with<T>(self, data: T) -> Delivery<T> {
-        let Self { data: (), time, redelivered, attempt, first_and_direct, first_at, state, spare, began } =
-            self;
-        Delivery { data, time, redelivered, attempt, first_and_direct, first_at, state, spare, began }
+        let Self { data: (), time, redelivered, attempt, first_and_direct, .. } = self;
+        let Self { first_at, state, spare, traceparent, began, .. } = self;
+        Delivery {
+            data,
+            time,
+            redelivered,
+            attempt,
+            first_and_direct,
+            first_at,
+            state,
+            spare,
+            traceparent,
+            began,
+        }
     }
 }
