@@ -5,7 +5,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{
     ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalWithdrawn, ChangeRef, GateBypassed, GateLost,
-    GateRejected, GateReleased, with_traceparent};
+    GateRejected, GateReleased, with_traceparent,
+};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{Answered, Conclusion, Permit, RELEASE_MARGIN, RunPhase, RunReading, conclude};
 use tokio::time::Instant;
