@@ -1,5 +1,7 @@
 //! Stories on real RabbitMQ and Redis.
 
+#![allow(clippy::unwrap_used)]
+
 mod broker_embedded;
 mod broker_rabbitmq;
 mod demo;

@@ -16,6 +16,8 @@ use crate::world::World;
 const PATIENCE: (Duration, u32) = (Duration::from_secs(3), 30);
 /// When a write that timed out commits after all.
 const LATE_MS: u64 = 14_000;
+/// Later than anybody waits for.
+const VERY_LATE_MS: u64 = 45_000;
 const HANG_MS: u64 = 16_000;
 const ENVIRONMENT: &str = "production";
 
@@ -150,6 +152,7 @@ impl World {
             Kind::TimeoutAfterCommit => Effect::TimeoutAfterCommit { hang_ms: HANG_MS },
             Kind::TimeoutBeforeCommit => Effect::TimeoutBeforeCommit { hang_ms: HANG_MS },
             Kind::LateCommit => Effect::LateCommit { after_ms: LATE_MS, hang_ms: HANG_MS },
+            Kind::VeryLateCommit => Effect::LateCommit { after_ms: VERY_LATE_MS, hang_ms: HANG_MS },
             Kind::ResetAfterCommit => Effect::ResetConnectionAfterCommit,
             Kind::CreateThen403 => Effect::CreateThen403,
             Kind::CreateThenEmpty201 => Effect::CreateThenEmpty201,

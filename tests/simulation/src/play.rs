@@ -122,7 +122,7 @@ fn told(world: &World, script: &Script) -> Played {
         end: world.now(),
         undisturbed: wall(undisturbed.unwrap_or_default()),
         quiet: wall(over(script)) + TimeDelta::from_std(GITHUB_PAUSE).unwrap_or_default(),
-        store_failed: script.faults().any(|(_, fault)| matches!(fault, Fault::Flush | Fault::StoreAway(_))),
+        may_double: script.may_double(),
     };
     Played {
         report: judge(&evidence),

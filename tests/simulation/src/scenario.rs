@@ -156,7 +156,7 @@ fn at_service_now(dice: &Dice, long: Duration) -> Fault {
         Kind::RateLimit,
         Kind::ServerError,
     ];
-    let at_creates = [Kind::LateCommit, Kind::CreateThen403, Kind::CreateThenEmpty201];
+    let at_creates = [Kind::LateCommit, Kind::VeryLateCommit, Kind::CreateThen403, Kind::CreateThenEmpty201];
     let times = u32::try_from(dice.between(1, 3)).unwrap_or(1);
     match dice.between(0, 5) {
         0 => Fault::ServiceNowDown(long),

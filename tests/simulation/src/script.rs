@@ -107,6 +107,7 @@ pub enum ServiceNowFault {
     TimeoutAfterCommit,
     TimeoutBeforeCommit,
     LateCommit,
+    VeryLateCommit,
     ResetAfterCommit,
     CreateThen403,
     CreateThenEmpty201,
@@ -189,6 +190,15 @@ impl Script {
         self.steps.iter().filter_map(|step| match &step.what {
             What::Fault(fault) => Some((step.at, fault)),
             _ => None,
+        })
+    }
+
+    /// A second change of one deployment may come to be, and must be found and canceled.
+    #[must_use]
+    pub fn may_double(&self) -> bool {
+        self.faults().any(|(_, fault)| {
+            let late = matches!(fault, Fault::ServiceNow(ServiceNowFault::VeryLateCommit, ..));
+            late || matches!(fault, Fault::Flush | Fault::StoreAway(_))
         })
     }
 

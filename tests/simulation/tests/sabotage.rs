@@ -31,7 +31,7 @@ fn dosed(seed: u64, sabotage: Sabotage) -> Script {
         Sabotage::NoSettle => {
             add(5, fault(Fault::ServiceNow(ServiceNowFault::LateCommit, ServiceNowCall::Create, 3)));
         }
-        Sabotage::EveryClaimWins => add(1, fault(Fault::Webhooks(Post::Duplicated, minutes(5)))),
+        Sabotage::RememberNothing => add(1, fault(Fault::Webhooks(Post::Duplicated, minutes(5)))),
         Sabotage::ReleaseOnTimeout => add(60, fault(Fault::ServiceNowDown(minutes(2)))),
         Sabotage::IgnoreHold => (0..3).for_each(|place| {
             add(15, What::Hold(place));

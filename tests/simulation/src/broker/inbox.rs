@@ -36,18 +36,18 @@ impl SimInbox {
 #[async_trait]
 impl Inbox for SimInbox {
     async fn next(&mut self) -> Option<Result<Delivered, BrokerError>> {
-        while !self.stopped {
-            let Session { broker, number } = &*self.session;
-            let Some(bell) = broker.core.bell(*number) else {
-                return Some(Err(BrokerError::Unavailable("the connection is lost".into())));
-            };
+        if self.stopped {
+            return None;
+        }
+        let Session { broker, number } = &*self.session;
+        while let Some(bell) = broker.core.bell(*number) {
             broker.process.running().await;
             if let Some(delivered) = broker.core.take(*number) {
                 return Some(Ok(delivered));
             }
             bell.notified().await;
         }
-        None
+        Some(Err(BrokerError::Unavailable("the connection is lost".into())))
     }
 
     fn settler(&self) -> Arc<dyn Settler> {

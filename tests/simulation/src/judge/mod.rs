@@ -38,8 +38,8 @@ pub struct Evidence {
     pub undisturbed: DateTime<Utc>,
     /// From when on nothing at all fails.
     pub quiet: DateTime<Utc>,
-    /// The Store lost its memory or was gone.
-    pub store_failed: bool,
+    /// A second change of one deployment may come to be: the Store forgot, or a create came very late.
+    pub may_double: bool,
 }
 
 /// A broken promise.
@@ -168,7 +168,7 @@ pub fn judge(evidence: &Evidence) -> Report {
 fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
     let beyond = of.len().saturating_sub(1) as u64;
     report.duplicated += beyond;
-    if beyond > 0 && !evidence.store_failed {
+    if beyond > 0 && !evidence.may_double {
         let numbers: Vec<&str> = of.iter().map(|record| record.number.as_str()).collect();
         report.find(
             "I2",

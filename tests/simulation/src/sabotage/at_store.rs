@@ -25,7 +25,8 @@ impl BrokenStore {
 impl Store for BrokenStore {
     async fn claim(&self, key: &str, value: &str, ttl: Duration) -> Result<Claim, StoreError> {
         let claim = self.store.claim(key, value, ttl).await?;
-        Ok(if self.sabotage == Sabotage::EveryClaimWins { Claim::Won } else { claim })
+        let forgets = matches!(self.sabotage, Sabotage::RememberNothing | Sabotage::HideRedelivered);
+        Ok(if forgets { Claim::Won } else { claim })
     }
 
     async fn swap(&self, key: &str, expected: &str, value: &str, ttl: Duration) -> Result<bool, StoreError> {
@@ -55,7 +56,8 @@ impl Store for BrokenStore {
             let known = !seen.insert((key.to_owned(), tick));
             return Ok(Chain::Other { tick: if known { u64::MAX } else { tick } });
         }
-        self.store.advance(key, tick, tag, ttl).await
+        let chain = self.store.advance(key, tick, tag, ttl).await?;
+        Ok(if self.sabotage == Sabotage::RememberNothing { Chain::Holder } else { chain })
     }
 
     async fn project(&self, projection: &str, field: &str, value: &str) -> Result<(), StoreError> {

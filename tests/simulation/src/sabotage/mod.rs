@@ -29,7 +29,7 @@ pub enum Sabotage {
     DropRedelivered,
     /// A watch does not come again.
     DropWatch,
-    /// A delivery does not say that it was delivered before.
+    /// A delivery does not say that it was delivered before, and no marker is asked for.
     HideRedelivered,
     /// A webhook is answered before its events are published.
     AnswerBeforePublish,
@@ -55,8 +55,8 @@ pub enum Sabotage {
     ConcludeFromNotWaiting,
     /// The step to Review is never written, and said to be.
     NeverClose,
-    /// A claim is always won.
-    EveryClaimWins,
+    /// The Store remembers nothing: every claim is won, every copy holds its chain.
+    RememberNothing,
     /// A watch is dropped because a stored number says that another lives.
     WatchDroppedByNumber,
     /// A process's clock is ten minutes slow.
@@ -83,7 +83,7 @@ impl Sabotage {
         (Self::RejectWithoutRead, &["I5"]),
         (Self::ConcludeFromNotWaiting, &["I6"]),
         (Self::NeverClose, &["I6"]),
-        (Self::EveryClaimWins, &["I2"]),
+        (Self::RememberNothing, &["I2"]),
         (Self::WatchDroppedByNumber, &["I1", "I4", "I6"]),
         (Self::SlowClock, &["I4"]),
     ];
@@ -102,7 +102,7 @@ impl Sabotage {
 
     pub(crate) fn store(this: Option<Self>, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match this {
-            Some(sabotage @ (Self::EveryClaimWins | Self::WatchDroppedByNumber)) => {
+            Some(sabotage @ (Self::RememberNothing | Self::HideRedelivered | Self::WatchDroppedByNumber)) => {
                 Arc::new(BrokenStore::new(store, sabotage))
             }
             _ => store,
