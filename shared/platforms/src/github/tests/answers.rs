@@ -50,11 +50,12 @@ async fn a_second_answer_finds_the_gate_settled() {
 }
 
 #[tokio::test]
-async fn without_the_app_installed_the_gate_is_gone() {
+async fn without_the_app_installed_the_run_is_not_gone_but_out_of_reach() {
     let lab = Lab::new();
     let held = lab.start();
     lab.github.turn(|knobs| knobs.installed = false);
-    assert_eq!(lab.release(&held).await, Err(PlatformError::Gone));
+    let Err(PlatformError::Refused(cure)) = lab.release(&held).await else { panic!("not refused") };
+    assert!(cure.contains("install the App again"), "{cure}");
 }
 
 #[tokio::test(start_paused = true)]
