@@ -243,10 +243,11 @@ impl Desk {
 
     async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, Unread> {
         let service_now = self.instance(state).map_err(Unread::until_cured)?;
-        let due = self.context.clock.now() >= state.deadline;
-        let limit = if due { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
+        let asked = self.context.clock.now();
+        let limit = if asked >= state.deadline { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
         match tokio::time::timeout(limit, service_now.changes_of(&gate.key(), Lane::Gate)).await {
-            Ok(Ok(reading)) => Ok(reading),
+            // What a slow answer shows may be as old as its question: its age counts from there.
+            Ok(Ok(reading)) => Ok(Reading { at: asked, ..reading }),
             Ok(Err(fault)) if fault.class() == Class::Permanent => {
                 Err(Unread::until_cured(fault.to_string()))
             }

@@ -209,7 +209,7 @@ impl ChangeRow {
 pub struct Reading {
     /// All rows of the key, the inactive ones too.
     pub rows: Vec<ChangeRow>,
-    /// When the answer was read, by our clock.
+    /// When it was read, by our clock. Who judges an age counts from the question: an answer may be as old.
     pub at: DateTime<Utc>,
     /// Seconds by which the instance's clock differs from ours; `None` where it did not say.
     pub skew_seconds: Option<i64>,
