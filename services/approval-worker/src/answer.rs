@@ -44,7 +44,10 @@ impl Desk {
                 at: None,
             })
         });
-        let sent = platform.release(gate.handle, permit, &comment, began + SEND_WITHIN).await;
+        // Whatever takes long between the check of its age and the last byte must not outlive the permit.
+        let clock = &self.context.clock;
+        let deadline = (began + SEND_WITHIN).min(clock.instant() + permit.left(clock.now()));
+        let sent = platform.release(gate.handle, permit, &comment, deadline).await;
         let mut looked = self.answered(gate, state, platform, (true, comment, false), sent, began).await;
         looked.events.splice(0..0, granted);
         looked

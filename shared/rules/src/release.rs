@@ -1,5 +1,7 @@
 //! May this gate be released now? The only maker of a [`Permit`].
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::KeyHash;
 
@@ -10,6 +12,7 @@ use crate::run::{RunPhase, RunReading};
 
 /// How long a permit is good for after the record was read.
 pub const PERMIT_LIFETIME: TimeDelta = TimeDelta::seconds(5);
+const LIFETIME: Duration = Duration::from_secs(5);
 /// Beyond this difference of clocks no window is judged.
 const SKEW_SECONDS_MAX: i64 = 60;
 
@@ -48,6 +51,12 @@ impl Permit {
     pub fn is_fresh(&self, now: DateTime<Utc>) -> bool {
         let age = now - self.read_at;
         age >= TimeDelta::zero() && age < PERMIT_LIFETIME
+    }
+
+    /// How long it is still good for.
+    #[must_use]
+    pub fn left(&self, now: DateTime<Utc>) -> Duration {
+        (self.read_at + PERMIT_LIFETIME - now).to_std().unwrap_or_default().min(LIFETIME)
     }
 }
 

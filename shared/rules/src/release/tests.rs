@@ -59,6 +59,8 @@ fn an_approved_change_in_its_window_releases_the_waiting_run() {
     assert_eq!(permit.number(), "CHG1");
     assert!(permit.is_fresh(at(61)) && permit.is_fresh(at(64)));
     assert!(!permit.is_fresh(at(65)) && !permit.is_fresh(at(59)), "five seconds, and never before its read");
+    let left = |seconds| permit.left(at(seconds)).as_secs();
+    assert_eq!((left(60), left(62), left(65), left(70), left(59)), (5, 3, 0, 0, 5), "what is left of it");
 }
 
 #[test]
