@@ -17,8 +17,10 @@ pub struct Gate {
     pub run: String,
     /// When the gate was asked.
     pub asked: DateTime<Utc>,
-    /// Our decisions: when, and whether it was a release.
-    pub decisions: Vec<(DateTime<Utc>, bool)>,
+    /// Our decisions.
+    pub decisions: Vec<Decision>,
+    /// When we canceled its run.
+    pub canceled_by_us: Vec<DateTime<Utc>>,
     /// When it was decided otherwise: bypassed, canceled, expired.
     pub otherwise: Option<DateTime<Utc>>,
     /// When the job began.
@@ -27,17 +29,28 @@ pub struct Gate {
     pub end: Option<String>,
 }
 
+/// A decision of ours that took effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Decision {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// It was a release.
+    pub released: bool,
+    /// The deployment that its comment names: GitHub binds an answer to run and environment alone.
+    pub meant_for: Option<u64>,
+}
+
 impl Gate {
     /// When it was first released by us.
     #[must_use]
     pub fn released_at(&self) -> Option<DateTime<Utc>> {
-        self.decisions.iter().find(|(_, released)| *released).map(|(at, _)| *at)
+        self.decisions.iter().find(|decision| decision.released).map(|decision| decision.at)
     }
 
     /// When it was first decided, by anybody.
     #[must_use]
     pub fn decided_at(&self) -> Option<DateTime<Utc>> {
-        self.decisions.iter().map(|(at, _)| *at).chain(self.otherwise).min()
+        self.decisions.iter().map(|decision| decision.at).chain(self.otherwise).min()
     }
 }
 
@@ -45,6 +58,10 @@ impl Gate {
 pub(super) fn read(journal: &[JournalEntry]) -> Vec<Gate> {
     let mut gates: BTreeMap<u64, Gate> = BTreeMap::new();
     for entry in journal {
+        if entry.what == "run.canceled" && entry.actor == BOT {
+            let of_run = gates.values_mut().filter(|gate| entry.ids.get("run_id") == Some(&gate.run));
+            of_run.for_each(|gate| gate.canceled_by_us.push(entry.at));
+        }
         let Some(id) = entry.ids.get("deployment_id").and_then(|id| id.parse().ok()) else { continue };
         if entry.what == "gate.asked" {
             let run = entry.ids.get("run_id").cloned().unwrap_or_default();
@@ -59,9 +76,9 @@ pub(super) fn read(journal: &[JournalEntry]) -> Vec<Gate> {
 fn note(gate: &mut Gate, entry: &JournalEntry) {
     let detail = entry.ids.get("detail").cloned().unwrap_or_default();
     match entry.what.as_str() {
-        "gate.released" if entry.actor == BOT => gate.decisions.push((entry.at, true)),
+        "gate.released" if entry.actor == BOT => gate.decisions.push(decision(entry.at, true, &detail)),
         "gate.rejected" if entry.actor == BOT => {
-            gate.decisions.push((entry.at, false));
+            gate.decisions.push(decision(entry.at, false, &detail));
             gate.end.get_or_insert("failure".into());
         }
         "gate.bypassed" | "gate.expired" => {
@@ -75,4 +92,9 @@ fn note(gate: &mut Gate, entry: &JournalEntry) {
         }
         _ => {}
     }
+}
+
+fn decision(at: DateTime<Utc>, released: bool, comment: &str) -> Decision {
+    let named = comment.rsplit_once("(deployment ").map(|(_, id)| id.trim_end_matches(')'));
+    Decision { at, released, meant_for: named.and_then(|id| id.parse().ok()) }
 }

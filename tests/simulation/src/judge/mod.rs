@@ -76,6 +76,8 @@ pub struct Report {
     pub recovered: u64,
     /// Releases that the record did not permit.
     pub wrong_releases: u64,
+    /// Releases that were meant for the attempt before, and were undone.
+    pub residual: u64,
     /// Gates with two decisions, or answered unread.
     pub opposite: u64,
     /// Gates decided too late, or never.
@@ -106,6 +108,7 @@ impl Report {
             (&mut self.duplicated, other.duplicated),
             (&mut self.recovered, other.recovered),
             (&mut self.wrong_releases, other.wrong_releases),
+            (&mut self.residual, other.residual),
             (&mut self.opposite, other.opposite),
             (&mut self.hanging, other.hanging),
             (&mut self.open, other.open),
@@ -134,11 +137,22 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { attempted, accepted, done, untold, lost, duplicated, recovered, .. } = self;
-        let Self { wrong_releases, opposite, hanging, open, extra, blocked, released, rejected, .. } = self;
+        let Self {
+            wrong_releases,
+            residual,
+            opposite,
+            hanging,
+            open,
+            extra,
+            blocked,
+            released,
+            rejected,
+            ..
+        } = self;
         writeln!(
             f,
             "webhooks: attempted {attempted}, accepted {accepted}; gates: done {done} (released {released}, rejected \
-             {rejected}), untold {untold}, lost {lost}, hanging {hanging}, wrong releases {wrong_releases}, opposite \
+             {rejected}), untold {untold}, lost {lost}, hanging {hanging}, wrong releases {wrong_releases}, residual {residual}, opposite \
              decisions {opposite}; changes: duplicated {duplicated}, recovered {recovered}, extra live {extra}, open \
              {open}, blocked by people or dead {blocked}"
         )?;
@@ -156,7 +170,7 @@ pub fn judge(evidence: &Evidence) -> Report {
         let Some(prefix) = evidence.prefixes.get(&gate.deployment) else { continue };
         let of: Vec<&Record> =
             records.iter().filter(|record| record.correlation_id.starts_with(prefix)).collect();
-        release::releases(&gate, &of, &mut report);
+        release::releases(&gate, &of, evidence, &mut report);
         release::answers(&gate, evidence, &mut report);
         release::in_time(&gate, &of, evidence, &mut report);
         ends(&gate, &of, evidence, &mut report);

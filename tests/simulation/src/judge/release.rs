@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::gates::Decision;
 use super::{Evidence, Gate, Record, Report, seconds};
 use crate::http::ON_ITS_WAY_MAX;
 use crate::world::TIMEOUT;
@@ -16,24 +17,41 @@ const OPEN_WINDOW: i64 = 24 * 3600;
 const DECIDED_WITHIN: i64 = 75;
 /// Where a record changed, a hint may be lost: the next look comes within two minutes more.
 const LOOKED_AT_WITHIN: i64 = 200;
+/// How soon a release of another attempt than was meant is undone.
+const UNDONE_WITHIN: i64 = 90;
 /// How long before an answer the run must have been read.
 const RUN_READ_WITHIN: i64 = 12;
 
-/// I3: at some moment of the last five seconds a change of this deployment permitted the release.
-pub(super) fn releases(gate: &Gate, of: &[&Record], report: &mut Report) {
+/// I3: at some moment of the last five seconds a change of this deployment permitted the release. One
+/// residual: an answer that was meant for the attempt before opens the next one; then its run is canceled.
+pub(super) fn releases(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
     let way = TimeDelta::from_std(ON_ITS_WAY_MAX).unwrap_or_default();
-    for (at, released) in &gate.decisions {
+    for Decision { at, released, meant_for } in &gate.decisions {
         if !released {
             report.rejected += 1;
             continue;
         }
         report.released += 1;
         let since = *at - seconds(READ_AGE_MAX) - way;
-        if !of.iter().any(|record| record.permitted_between(since, *at)) {
-            report.wrong_releases += 1;
-            let stood: Vec<_> = of.iter().map(|record| (&record.number, record.at(*at))).collect();
-            report.find("I3", format!("deployment {} was released at {at}, but {stood:?}", gate.deployment));
+        if of.iter().any(|record| record.permitted_between(since, *at)) {
+            continue;
         }
+        let of_another = meant_for.is_some_and(|meant| meant != gate.deployment);
+        let by = at.max(&evidence.undisturbed).to_owned() + seconds(UNDONE_WITHIN);
+        if of_another && gate.canceled_by_us.iter().any(|canceled| canceled >= at && *canceled <= by) {
+            report.residual += 1;
+            continue;
+        }
+        report.wrong_releases += 1;
+        let stood: Vec<_> = of.iter().map(|record| (&record.number, record.at(*at))).collect();
+        let meant = meant_for.filter(|_| of_another);
+        report.find(
+            "I3",
+            format!(
+                "deployment {} was released at {at} (meant for {meant:?}), but {stood:?}",
+                gate.deployment
+            ),
+        );
     }
 }
 
@@ -51,7 +69,7 @@ pub(super) fn answers(gate: &Gate, evidence: &Evidence, report: &mut Report) {
         let read = of_run().any(|request| {
             request.path.ends_with("/pending_deployments") && request.at >= since && request.at <= answer.at
         });
-        let own = gate.decisions.iter().any(|(at, _)| *at == answer.at);
+        let own = gate.decisions.iter().any(|decision| decision.at == answer.at);
         if own && !read {
             report.opposite += 1;
             report.find("I5", format!("deployment {} was answered at {} unread", gate.deployment, answer.at));
@@ -91,7 +109,7 @@ pub(super) fn in_time(gate: &Gate, of: &[&Record], evidence: &Evidence, report: 
             format!("deployment {} {why} since {since:?} and was decided at {decided:?}", gate.deployment),
         );
     }
-    let rejected = gate.decisions.first().is_some_and(|(at, released)| *at == until && !released);
+    let rejected = gate.decisions.first().is_some_and(|first| first.at == until && !first.released);
     if rejected && watched.permits_since.is_some_and(|since| until - since > seconds(20)) {
         report.hanging += 1;
         report
