@@ -8,26 +8,24 @@ use crate::record::{ChangeRow, ChangeState};
 /// The rows of one key, sorted out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Family<'a> {
-    /// The one that counts; among live rows if there are any.
+    /// The one that counts.
     pub canonical: &'a ChangeRow,
     /// Every other live row.
     pub extras: Vec<&'a ChangeRow>,
 }
 
-/// The canonical row of `key`: in Implement or later, then approved by a person, then oldest
-/// (`sys_created_on`, number, `sys_id`). Among rows that are all closed or canceled, those that we
-/// canceled as extras come last. `None` where no row is of this key.
+/// The canonical row of `key`: in Implement or Review, then live and approved by a person, then closed,
+/// then live; among equals the oldest (`sys_created_on`, number, `sys_id`). A row that shows up after
+/// another was closed is one too many, not a second one to drive. Of rows that are all canceled those
+/// that we canceled as extras come last. `None` where no row is of this key.
 #[must_use]
 pub fn canonical<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Option<Family<'a>> {
-    let ours: Vec<&ChangeRow> = rows.iter().filter(|row| row.belongs_to(key)).collect();
-    let mut live: Vec<&ChangeRow> = ours.iter().copied().filter(|row| row.is_live()).collect();
-    live.sort_by(|a, b| rank(a).cmp(&rank(b)));
-    if live.is_empty() {
-        let canonical = ours.into_iter().min_by_key(|row| (row.canceled_by_us(), age(row)))?;
-        return Some(Family { canonical, extras: Vec::new() });
-    }
-    let canonical = live.remove(0);
-    Some(Family { canonical, extras: live })
+    let ours = || rows.iter().filter(|row| row.belongs_to(key));
+    let canonical = ours().min_by(|a, b| rank(a).cmp(&rank(b)))?;
+    let mut extras: Vec<&ChangeRow> =
+        ours().filter(|row| row.is_live() && !std::ptr::eq(*row, canonical)).collect();
+    extras.sort_by(|a, b| rank(a).cmp(&rank(b)));
+    Some(Family { canonical, extras })
 }
 
 /// The live rows of `key` beside the canonical one that may be canceled: not approved by a person,
@@ -55,9 +53,16 @@ pub fn approved_after_cancel<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Vec<&'
 
 type Age<'a> = (chrono::DateTime<chrono::Utc>, &'a str, &'a str);
 
-fn rank(row: &ChangeRow) -> (bool, bool, Age<'_>) {
-    let running = row.state.is_some_and(|state| state >= ChangeState::Implement);
-    (!running, !row.approved_by_a_person(), age(row))
+fn rank(row: &ChangeRow) -> (u8, Age<'_>) {
+    let place = match row.state {
+        Some(ChangeState::Implement | ChangeState::Review) => 0,
+        Some(ChangeState::Closed) => 2,
+        Some(ChangeState::Canceled) if row.canceled_by_us() => 5,
+        Some(ChangeState::Canceled) => 4,
+        _ if row.approved_by_a_person() => 1,
+        _ => 3,
+    };
+    (place, age(row))
 }
 
 fn age(row: &ChangeRow) -> Age<'_> {
@@ -99,6 +104,19 @@ mod tests {
         let extra = ChangeRow { close_notes: crate::CANCELED_MARK.into(), ..canceled };
         let rows = [extra, ChangeRow { created: at(50), ..row("CHG3", ChangeState::Closed) }];
         assert_eq!(canonical(&rows, &key()).unwrap().canonical.number, "CHG3");
+    }
+
+    #[test]
+    fn a_row_that_shows_up_after_another_was_closed_is_one_too_many() {
+        let closed = row("CHG1", ChangeState::Closed);
+        let late = ChangeRow { created: at(11), ..row("CHG2", ChangeState::New) };
+        let rows = [late.clone(), closed.clone()];
+        assert_eq!(canonical(&rows, &key()).unwrap().canonical.number, "CHG1");
+        assert_eq!(extras(&rows, &key()).len(), 1, "it may be canceled");
+        let approved = ChangeRow { approvers: vec![approver("approved", 30)], ..late };
+        let rows = [approved, closed];
+        assert_eq!(canonical(&rows, &key()).unwrap().canonical.number, "CHG2", "a person wants it");
+        assert!(extras(&rows, &key()).is_empty());
     }
 
     #[test]
