@@ -195,7 +195,8 @@ fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
     let counting: Vec<&&Record> = of.iter().filter(|record| record.state() != "4").collect();
     report.recovered +=
         of.iter().filter(|record| record.state() == "4").count().min(of.len().saturating_sub(1)) as u64;
-    if counting.len() > 1 {
+    // One that people approved is told and never canceled by us.
+    if counting.len() > 1 && counting.iter().any(|record| !record.was_approved()) {
         report.extra += 1;
         report
             .find("I2", format!("deployment {} has {} changes that count", gate.deployment, counting.len()));
@@ -230,7 +231,11 @@ fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
                 )
             })
         }
-        (Some(end), true, None) if counting.is_empty() && !of.is_empty() => {
+        // Without an approval that stands it cannot be closed, and is canceled with a note.
+        (Some(end), true, None)
+            if counting.is_empty()
+                && of.iter().any(|record| matches!(record.state_before(), "-2" | "-1")) =>
+        {
             Some(format!("deployment {} ran ({end}), and all its changes were canceled", gate.deployment))
         }
         (Some(_), false, Some(record)) if gate.released_at().is_none() => {

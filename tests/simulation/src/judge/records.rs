@@ -83,6 +83,20 @@ impl Record {
         })
     }
 
+    /// Its state before the one that it ended in.
+    #[must_use]
+    pub fn state_before(&self) -> &str {
+        let last = self.state();
+        let others = self.history.iter().rev().map(|(_, snapshot)| snapshot.state.as_str());
+        others.into_iter().find(|state| *state != last).unwrap_or_default()
+    }
+
+    /// It was approved at some time.
+    #[must_use]
+    pub fn was_approved(&self) -> bool {
+        self.history.iter().any(|(_, snapshot)| snapshot.approved_at.is_some())
+    }
+
     /// People took it back to New, which nobody but people undoes.
     #[must_use]
     pub fn is_held_by_people(&self) -> bool {
