@@ -1,120 +1,115 @@
-//! Carries the simulators' webhooks to the door: at once, or as badly as the script says. And the door:
-//! verify, translate, publish with confirm, answer; what is not confirmed waits in a spool.
+//! Carries the simulators' webhooks to the door, which is ingress itself: at once, or as badly as the
+//! script says. What is not answered with 2xx is sent again, as a person would redeliver it.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use axum::Router;
+use axum::body::Body;
 use chrono::{DateTime, Utc};
-use http::{HeaderMap, HeaderName, HeaderValue};
-use interlock_events::Event;
-use interlock_runtime::ports::broker::Broker;
+use http::Request;
+use ingress::Ingress;
 use interlock_runtime::ports::clock::Clock;
-use interlock_runtime::webhook::{Webhook, WebhookSource};
 use interlock_simulators::github::GitHub;
 use interlock_simulators::outbox::Outgoing;
 use interlock_simulators::servicenow::ServiceNow;
 use tokio::time::{Instant, sleep, sleep_until};
+use tower::ServiceExt as _;
 
 use crate::dice::Dice;
 use crate::http::Net;
 use crate::script::Post;
 
-/// How often the spool is tried.
-const SPOOL_PAUSE: Duration = Duration::from_secs(1);
+/// How often the door looks whether the broker is there.
+const LOOK: Duration = Duration::from_secs(2);
+/// How often what was refused is sent again, and how many times.
+const AGAIN: (Duration, u32) = (Duration::from_secs(2), 200);
 
 /// What came in.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Received {
-    /// Webhooks that were sent to us, each copy counted.
+    /// Webhooks that were sent to us, each copy and each try counted.
     pub attempted: u64,
     /// Those answered with 2xx.
     pub accepted: u64,
     /// When the request of a gate was first accepted, by GitHub's deployment id.
     pub gates: BTreeMap<u64, DateTime<Utc>>,
+    /// Webhooks that are refused and come again.
+    pub pending: u64,
 }
 
 /// Where webhooks come in.
 pub struct Door {
-    sources: BTreeMap<String, Arc<dyn WebhookSource>>,
-    broker: Arc<dyn Broker>,
+    ingress: Ingress,
+    router: Router,
     clock: Arc<dyn Clock>,
-    spool: Mutex<Vec<Event>>,
     received: Mutex<Received>,
-    /// Answers before it has published, and forgets what it could not: a sabotage.
-    pub careless: bool,
 }
 
 impl Door {
-    /// A door for the webhooks of `sources`.
+    /// The door that ingress keeps.
     #[must_use]
-    pub fn new(
-        sources: BTreeMap<String, Arc<dyn WebhookSource>>,
-        broker: Arc<dyn Broker>,
-        clock: Arc<dyn Clock>,
-        careless: bool,
-    ) -> Self {
-        Self { sources, broker, clock, spool: Mutex::default(), received: Mutex::default(), careless }
+    pub fn new(ingress: Ingress, clock: Arc<dyn Clock>) -> Self {
+        let router = ingress.router();
+        Self { ingress, router, clock, received: Mutex::default() }
     }
 
     /// What came in so far.
     #[must_use]
     pub fn received(&self) -> Received {
-        self.received.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().clone()
     }
 
-    /// Nothing waits in the spool.
+    /// Nothing was refused that comes again.
     #[must_use]
     pub fn is_at_rest(&self) -> bool {
-        self.spool.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.lock().pending == 0
     }
 
-    async fn take(&self, outgoing: &Outgoing) -> u16 {
-        let connection = outgoing.url.rsplit('/').next().unwrap_or_default();
-        let Some(source) = self.sources.get(connection) else { return 404 };
-        let webhook = Webhook {
-            headers: headers(outgoing),
-            body: outgoing.body.clone(),
-            received_at: self.clock.now(),
-        };
-        let Ok(verified) = source.verify(webhook) else { return 401 };
-        let Ok(parsed) = source.parse(&verified) else { return 400 };
-        if self.broker.publish(&parsed.events, false).await.is_err() && !self.careless {
-            self.spool.lock().unwrap_or_else(PoisonError::into_inner).extend(parsed.events);
-        }
-        202
-    }
-
-    async fn receive(&self, outgoing: &Outgoing) -> u16 {
-        let status = self.take(outgoing).await;
-        let mut received = self.received.lock().unwrap_or_else(PoisonError::into_inner);
-        received.attempted += 1;
-        if status == 202 {
-            received.accepted += 1;
-            if let Some(gate) = gate_of(outgoing) {
-                received.gates.entry(gate).or_insert(self.clock.now());
-            }
-        }
-        status
-    }
-
-    /// Publishes what waits in the spool, for as long as the future lives.
-    pub async fn empty_spool(&self) {
+    /// Looks whether it is ready, for as long as the future lives.
+    pub async fn keep_looking(&self) {
         loop {
-            sleep(SPOOL_PAUSE).await;
-            let waiting = self.spool.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if !waiting.is_empty() && self.broker.publish(&waiting, true).await.is_ok() {
-                self.spool.lock().unwrap_or_else(PoisonError::into_inner).drain(..waiting.len());
-            }
+            self.ingress.look().await;
+            sleep(LOOK).await;
         }
+    }
+
+    async fn receive(&self, outgoing: &Outgoing) {
+        self.lock().pending += 1;
+        for _ in 0..AGAIN.1 {
+            if self.is_taken(outgoing).await {
+                break;
+            }
+            sleep(AGAIN.0).await;
+        }
+        self.lock().pending -= 1;
+    }
+
+    async fn is_taken(&self, outgoing: &Outgoing) -> bool {
+        let Some(request) = request(outgoing) else { return true };
+        let Ok(response) = self.router.clone().oneshot(request).await;
+        let mut received = self.lock();
+        received.attempted += 1;
+        if !response.status().is_success() {
+            return false;
+        }
+        received.accepted += 1;
+        if let Some(gate) = gate_of(outgoing) {
+            received.gates.entry(gate).or_insert(self.clock.now());
+        }
+        true
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Received> {
+        self.received.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn headers(outgoing: &Outgoing) -> HeaderMap {
-    let pairs = outgoing.headers.iter().filter_map(|(name, value)| {
-        Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_str(value).ok()?))
-    });
-    pairs.collect()
+fn request(outgoing: &Outgoing) -> Option<Request<Body>> {
+    let request = Request::post(&outgoing.url).header("content-length", outgoing.body.len());
+    let with = outgoing.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    with.body(Body::from(outgoing.body.clone())).ok()
 }
 
 /// The deployment whose gate a webhook asks about.

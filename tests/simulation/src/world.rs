@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::{DateTime, Utc};
+use ingress::{Ingress, Limits, Parts};
 use interlock_events::{DeploymentKey, KeyHash};
 use interlock_rules::Policies;
 use interlock_runtime::config::Config;
@@ -102,7 +103,8 @@ impl World {
         let routers = routers.into_iter().map(|(host, router)| (host.to_owned(), router)).collect();
         let net = Net::new(routers, Dice::of(seed, "net"));
         let broker = BrokerCore::new(Dice::of(seed, "broker"));
-        let door = door(&config, &broker, began, &tale, setting)?;
+        let store = StoreCore::new();
+        let door = door(&config, (&broker, &store), began, &tale, setting.sabotage)?;
         let courier = Arc::new(Courier {
             github: github.clone(),
             service_now: service_now.clone(),
@@ -118,7 +120,7 @@ impl World {
             github,
             service_now,
             broker,
-            store: StoreCore::new(),
+            store,
             net,
             courier,
             door,
@@ -139,7 +141,7 @@ impl World {
             tokio::spawn(async move { world.keep_running(number).await });
         }
         let door = self.door.clone();
-        tokio::spawn(async move { door.empty_spool().await });
+        tokio::spawn(async move { door.keep_looking().await });
         tokio::spawn(self.courier.clone().carry());
     }
 
@@ -240,22 +242,28 @@ impl World {
 
 fn door(
     config: &Config,
-    broker: &Arc<BrokerCore>,
+    (broker, store): (&Arc<BrokerCore>, &Arc<StoreCore>),
     began: Instant,
     tale: &Arc<Tale>,
-    setting: Setting,
+    sabotage: Option<Sabotage>,
 ) -> anyhow::Result<Arc<Door>> {
     let clock: Arc<dyn Clock> = Arc::new(SimClock::new(began, Dice::new(1)));
     let process = Process::new("ingress", 0, None, tale.clone());
-    let broker = SimBroker::new(broker.clone(), process.clone(), clock.clone());
+    let store: Arc<dyn Store> = Arc::new(store.of(&process, &clock));
+    let broker: Arc<dyn Broker> = Arc::new(SimBroker::new(broker.clone(), process.clone(), clock.clone()));
     let nowhere: Arc<dyn Http> = Arc::new(SimHttp::new(Net::new(BTreeMap::new(), Dice::new(1)), process));
     let mut sources: BTreeMap<String, Arc<dyn WebhookSource>> =
         interlock_servicenow::webhook_sources(config)?;
     for (name, platform) in interlock_platforms::platforms(config, &nowhere, &clock)? {
         sources.insert(name, platform);
     }
-    let careless = setting.sabotage == Some(Sabotage::AnswerBeforePublish);
-    Ok(Arc::new(Door::new(sources, Arc::new(broker), clock, careless)))
+    let limits =
+        Limits { body_bytes: config.ingress.body_limit_bytes, in_flight: config.ingress.in_flight_max };
+    let broker = Sabotage::broker_of_ingress(sabotage, broker);
+    let store = Sabotage::store(sabotage, store);
+    let health = Health::new();
+    let ingress = Ingress::new(Parts { sources, broker, store, clock: clock.clone(), limits, health });
+    Ok(Arc::new(Door::new(ingress, clock)))
 }
 
 fn system_time(began: Instant) -> SystemTime {

@@ -21,7 +21,10 @@ fn dosed(seed: u64, sabotage: Sabotage) -> Script {
     let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
     let fault = What::Fault;
     match sabotage {
-        Sabotage::AckBeforePublish | Sabotage::ConfirmUnread | Sabotage::AnswerBeforePublish => {
+        Sabotage::AckBeforePublish
+        | Sabotage::ConfirmUnread
+        | Sabotage::AnswerBeforePublish
+        | Sabotage::HintBeforeConfirm => {
             add(20, fault(Fault::Broker(Trouble::Refuses, minutes(3))));
         }
         Sabotage::HideRedelivered => {

@@ -20,7 +20,9 @@ pub(super) struct BrokenBroker {
 #[async_trait]
 impl Broker for BrokenBroker {
     async fn publish(&self, events: &[Event], again: bool) -> Result<(), PublishError> {
-        self.broker.publish(events, again).await
+        let published = self.broker.publish(events, again).await;
+        // Who answers before it has published does not learn that it failed.
+        if self.sabotage == Sabotage::AnswerBeforePublish { Ok(()) } else { published }
     }
 
     async fn consume(&self, worker: &'static str, prefetch: Prefetch) -> Result<Box<dyn Inbox>, BrokerError> {

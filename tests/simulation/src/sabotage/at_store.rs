@@ -9,6 +9,10 @@ use interlock_runtime::ports::store::{Admission, Chain, Claim, Epoch, Store, Sto
 
 use super::Sabotage;
 
+/// What the keys of hints begin with.
+const HINT: &str = "hint:";
+const HINT_LIFE: Duration = Duration::from_secs(3600);
+
 pub(super) struct BrokenStore {
     store: Arc<dyn Store>,
     sabotage: Sabotage,
@@ -38,7 +42,14 @@ impl Store for BrokenStore {
     }
 
     async fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
-        self.store.get(key).await
+        let held = self.store.get(key).await?;
+        match self.sabotage {
+            Sabotage::RememberNothing => Ok(None),
+            Sabotage::HintBeforeConfirm if key.starts_with(HINT) && held.is_none() => {
+                self.store.put(key, "1", HINT_LIFE).await.map(|()| None)
+            }
+            _ => Ok(held),
+        }
     }
 
     async fn put(&self, key: &str, value: &str, ttl: Duration) -> Result<(), StoreError> {

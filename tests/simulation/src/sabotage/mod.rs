@@ -33,6 +33,8 @@ pub enum Sabotage {
     HideRedelivered,
     /// A webhook is answered before its events are published.
     AnswerBeforePublish,
+    /// The hint that a webhook was here before is set before its events are confirmed.
+    HintBeforeConfirm,
     /// Nothing is looked up before a change is created.
     NoLookUp,
     /// A create that timed out is looked for at once and not again.
@@ -72,6 +74,7 @@ impl Sabotage {
         (Self::DropWatch, &["I1", "I4", "I6"]),
         (Self::HideRedelivered, &["I2"]),
         (Self::AnswerBeforePublish, &["I1", "I4", "I6"]),
+        (Self::HintBeforeConfirm, &["I1", "I4", "I6"]),
         (Self::NoLookUp, &["I2"]),
         (Self::NoSettle, &["I2"]),
         (Self::WriteTwice, &["I2"]),
@@ -100,11 +103,21 @@ impl Sabotage {
         }
     }
 
+    pub(crate) fn broker_of_ingress(this: Option<Self>, broker: Arc<dyn Broker>) -> Arc<dyn Broker> {
+        match this {
+            Some(sabotage @ Self::AnswerBeforePublish) => Arc::new(BrokenBroker { broker, sabotage }),
+            _ => broker,
+        }
+    }
+
     pub(crate) fn store(this: Option<Self>, store: Arc<dyn Store>) -> Arc<dyn Store> {
         match this {
-            Some(sabotage @ (Self::RememberNothing | Self::HideRedelivered | Self::WatchDroppedByNumber)) => {
-                Arc::new(BrokenStore::new(store, sabotage))
-            }
+            Some(
+                sabotage @ (Self::RememberNothing
+                | Self::HideRedelivered
+                | Self::HintBeforeConfirm
+                | Self::WatchDroppedByNumber),
+            ) => Arc::new(BrokenStore::new(store, sabotage)),
             _ => store,
         }
     }
