@@ -103,6 +103,16 @@ fn disturbs_until(script: &Script, at: Duration, fault: &Fault) -> Duration {
     }
 }
 
+/// From when on a fault does not keep records from being read.
+fn unreadable_until(script: &Script, at: Duration, fault: &Fault) -> Duration {
+    match fault {
+        // Until it is hit, or cleared.
+        Fault::ServiceNow(..) => over(script),
+        Fault::ServiceNowDown(_) | Fault::Network(..) => at + fault.lasts(),
+        _ => Duration::ZERO,
+    }
+}
+
 fn told(world: &World, script: &Script) -> Played {
     let received = world.door.received();
     let views = world.github.deployments();
@@ -122,6 +132,9 @@ fn told(world: &World, script: &Script) -> Played {
         end: world.now(),
         undisturbed: wall(undisturbed.unwrap_or_default()),
         quiet: wall(over(script)) + TimeDelta::from_std(GITHUB_PAUSE).unwrap_or_default(),
+        readable: wall(
+            script.faults().map(|(at, fault)| unreadable_until(script, at, fault)).max().unwrap_or_default(),
+        ),
         may_double: script.may_double(),
     };
     Played {

@@ -1,6 +1,7 @@
 //! The judge: reads the journals of the simulated systems, and what the script asked for, and says which
 //! promise was broken. It knows nothing of what the workers believe.
 
+mod ends;
 mod gates;
 mod records;
 mod release;
@@ -38,6 +39,8 @@ pub struct Evidence {
     pub undisturbed: DateTime<Utc>,
     /// From when on nothing at all fails.
     pub quiet: DateTime<Utc>,
+    /// From when on a record that permits can be read.
+    pub readable: DateTime<Utc>,
     /// A second change of one deployment may come to be: the Store forgot, or a create came very late.
     pub may_double: bool,
 }
@@ -86,6 +89,8 @@ pub struct Report {
     pub open: u64,
     /// Deployments with more than one change that counts.
     pub extra: u64,
+    /// Changes that came to be after everything was over, later than any write is waited for.
+    pub stray: u64,
     /// Changes that people hold up, or that stand in the dead letters.
     pub blocked: u64,
     /// Releases by us.
@@ -113,6 +118,7 @@ impl Report {
             (&mut self.hanging, other.hanging),
             (&mut self.open, other.open),
             (&mut self.extra, other.extra),
+            (&mut self.stray, other.stray),
             (&mut self.blocked, other.blocked),
             (&mut self.released, other.released),
             (&mut self.rejected, other.rejected),
@@ -144,6 +150,7 @@ impl fmt::Display for Report {
             hanging,
             open,
             extra,
+            stray,
             blocked,
             released,
             rejected,
@@ -153,7 +160,7 @@ impl fmt::Display for Report {
             f,
             "webhooks: attempted {attempted}, accepted {accepted}; gates: done {done} (released {released}, rejected \
              {rejected}), untold {untold}, lost {lost}, hanging {hanging}, wrong releases {wrong_releases}, residual {residual}, opposite \
-             decisions {opposite}; changes: duplicated {duplicated}, recovered {recovered}, extra live {extra}, open \
+             decisions {opposite}; changes: duplicated {duplicated}, recovered {recovered}, extra live {extra}, stray {stray}, open \
              {open}, blocked by people or dead {blocked}"
         )?;
         self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))
@@ -173,80 +180,9 @@ pub fn judge(evidence: &Evidence) -> Report {
         release::releases(&gate, &of, evidence, &mut report);
         release::answers(&gate, evidence, &mut report);
         release::in_time(&gate, &of, evidence, &mut report);
-        ends(&gate, &of, evidence, &mut report);
+        ends::ends(&gate, &of, evidence, &mut report);
     }
     report
-}
-
-/// I2 and I6: one change that counts, ended as its deployment did.
-fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
-    let beyond = of.len().saturating_sub(1) as u64;
-    report.duplicated += beyond;
-    if beyond > 0 && !evidence.may_double {
-        let numbers: Vec<&str> = of.iter().map(|record| record.number.as_str()).collect();
-        report.find(
-            "I2",
-            format!(
-                "deployment {} has the changes {numbers:?} although the Store remembered",
-                gate.deployment
-            ),
-        );
-    }
-    let counting: Vec<&&Record> = of.iter().filter(|record| record.state() != "4").collect();
-    report.recovered +=
-        of.iter().filter(|record| record.state() == "4").count().min(of.len().saturating_sub(1)) as u64;
-    // One that people approved is told and never canceled by us.
-    if counting.len() > 1 && counting.iter().any(|record| !record.was_approved()) {
-        report.extra += 1;
-        report
-            .find("I2", format!("deployment {} has {} changes that count", gate.deployment, counting.len()));
-    }
-    for record in counting.iter().filter(|record| record.state() != "3") {
-        if record.is_held_by_people()
-            || evidence.dead.iter().any(|subject| record.correlation_id.contains(subject.as_str()))
-        {
-            report.blocked += 1;
-        } else {
-            report.open += 1;
-            report.find(
-                "I6",
-                format!(
-                    "{} of deployment {} is open in state {}",
-                    record.number,
-                    gate.deployment,
-                    record.state()
-                ),
-            );
-        }
-    }
-    let closed = counting.iter().find(|record| record.state() == "3");
-    let wrong = match (&gate.end, gate.started.is_some(), closed) {
-        (Some(end), true, Some(record)) => {
-            let code = if end == "success" { "successful" } else { "unsuccessful" };
-            (record.close_code() != code).then(|| {
-                format!(
-                    "{} was closed {}, but its deployment ended in {end}",
-                    record.number,
-                    record.close_code()
-                )
-            })
-        }
-        // Without an approval that stands it cannot be closed, and is canceled with a note.
-        (Some(end), true, None)
-            if counting.is_empty()
-                && of.iter().any(|record| matches!(record.state_before(), "-2" | "-1")) =>
-        {
-            Some(format!("deployment {} ran ({end}), and all its changes were canceled", gate.deployment))
-        }
-        (Some(_), false, Some(record)) if gate.released_at().is_none() => {
-            Some(format!("{} was closed, but deployment {} never ran", record.number, gate.deployment))
-        }
-        _ => None,
-    };
-    if let Some(what) = wrong {
-        report.open += 1;
-        report.find("I6", what);
-    }
 }
 
 /// Seconds as a difference of times.

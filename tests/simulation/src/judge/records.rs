@@ -83,12 +83,10 @@ impl Record {
         })
     }
 
-    /// Its state before the one that it ended in.
+    /// When it came to be.
     #[must_use]
-    pub fn state_before(&self) -> &str {
-        let last = self.state();
-        let others = self.history.iter().rev().map(|(_, snapshot)| snapshot.state.as_str());
-        others.into_iter().find(|state| *state != last).unwrap_or_default()
+    pub fn created_at(&self) -> Option<DateTime<Utc>> {
+        self.history.first().map(|(at, _)| *at)
     }
 
     /// It was approved at some time.

@@ -110,7 +110,8 @@ pub(super) fn in_time(gate: &Gate, of: &[&Record], evidence: &Evidence, report: 
         );
     }
     let rejected = gate.decisions.first().is_some_and(|first| first.at == until && !first.released);
-    if rejected && watched.permits_since.is_some_and(|since| until - since > seconds(20)) {
+    let unheard = |since: DateTime<Utc>| until - since.max(evidence.readable) > seconds(20);
+    if rejected && watched.permits_since.is_some_and(unheard) {
         report.hanging += 1;
         report
             .find("I4", format!("deployment {} was rejected at {until} although permitted", gate.deployment));

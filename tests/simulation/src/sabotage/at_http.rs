@@ -45,6 +45,10 @@ impl Asked {
         self.method == Method::GET && self.path.ends_with(&format!("/table/{table}"))
     }
 
+    fn reads_record(&self) -> bool {
+        self.reads("change_request") || self.reads("sysapproval_approver")
+    }
+
     fn looks_up(&self) -> bool {
         self.reads("change_request") && self.uri.contains("correlation_id")
     }
@@ -67,9 +71,7 @@ impl BrokenHttp {
     /// How long this request's answer is served again.
     fn cached_for(&self, asked: &Asked) -> Option<Duration> {
         match self.sabotage {
-            Sabotage::StaleRecord if asked.reads("change_request") || asked.reads("sysapproval_approver") => {
-                Some(RECORD_LIFE)
-            }
+            Sabotage::StaleRecord if asked.reads_record() => Some(RECORD_LIFE),
             Sabotage::RejectWithoutRead if asked.reads_run() => Some(RUN_LIFE),
             _ => None,
         }
@@ -185,7 +187,7 @@ impl Http for BrokenHttp {
         if let Some(again) = twice {
             return self.http.send(again, deadline).await;
         }
-        if self.sabotage == Sabotage::ReleaseOnTimeout && asked.reads("change_request") {
+        if self.sabotage == Sabotage::ReleaseOnTimeout && asked.reads_record() {
             return self.kept_or_forged(&asked, sent);
         }
         let response = sent?;

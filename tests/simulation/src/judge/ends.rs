@@ -1,0 +1,96 @@
+//! I2 and I6: one change of a deployment counts, and it ended as the deployment did.
+
+use chrono::{DateTime, Utc};
+
+use super::{Evidence, Gate, Record, Report, seconds};
+use crate::world::SETTLE;
+
+/// Between our last read of a change and a write to it people may act.
+const CROSSED_WITHIN: i64 = 10;
+
+/// Judges the changes of one deployment.
+pub(super) fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
+    let strays: Vec<&Record> = of.iter().copied().filter(|record| is_stray(record, of)).collect();
+    report.stray += strays.len() as u64;
+    let of: Vec<&Record> = of.iter().copied().filter(|record| !is_stray(record, of)).collect();
+    doubles(gate, &of, evidence, report);
+    let counting: Vec<&Record> = of.iter().copied().filter(|record| record.state() != "4").collect();
+    for record in counting.iter().filter(|record| record.state() != "3") {
+        if record.is_held_by_people() || is_dead(record, evidence) {
+            report.blocked += 1;
+        } else {
+            report.open += 1;
+            let (number, state) = (&record.number, record.state());
+            report.find("I6", format!("{number} of deployment {} is open in state {state}", gate.deployment));
+        }
+    }
+    if let Some(what) = ended_otherwise(gate, &of, &counting) {
+        report.open += 1;
+        report.find("I6", what);
+    }
+}
+
+fn doubles(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
+    let beyond = of.len().saturating_sub(1);
+    report.duplicated += beyond as u64;
+    if beyond > 0 && !evidence.may_double {
+        let numbers: Vec<&str> = of.iter().map(|record| record.number.as_str()).collect();
+        let what = format!("deployment {} has {numbers:?} although the Store remembered", gate.deployment);
+        report.find("I2", what);
+    }
+    let canceled = of.iter().filter(|record| record.state() == "4").count();
+    report.recovered += canceled.min(beyond) as u64;
+    let counting = || of.iter().filter(|record| record.state() != "4");
+    // One that people approved is told and never canceled by us.
+    if counting().count() > 1 && counting().any(|record| !record.was_approved()) {
+        report.extra += 1;
+        let what = format!("deployment {} has {} changes that count", gate.deployment, counting().count());
+        report.find("I2", what);
+    }
+}
+
+/// It came to be later than the settle time after another was closed: nobody looks any more, but a sweep.
+fn is_stray(record: &Record, of: &[&Record]) -> bool {
+    let settle = chrono::TimeDelta::from_std(SETTLE).unwrap_or_default();
+    let over = of.iter().filter_map(|other| closed_at(other)).min();
+    over.is_some_and(|over| record.created_at() > Some(over + settle)) && !record.was_approved()
+}
+
+fn closed_at(record: &Record) -> Option<DateTime<Utc>> {
+    let closed = record.history.iter().find(|(_, snapshot)| matches!(snapshot.state.as_str(), "3" | "4"));
+    closed.map(|(at, _)| *at)
+}
+
+fn is_dead(record: &Record, evidence: &Evidence) -> bool {
+    evidence
+        .dead
+        .iter()
+        .any(|subject| !subject.is_empty() && record.correlation_id.contains(subject.as_str()))
+}
+
+fn ended_otherwise(gate: &Gate, of: &[&Record], counting: &[&Record]) -> Option<String> {
+    let (deployment, end) = (gate.deployment, gate.end.as_ref()?);
+    let closed = counting.iter().find(|record| record.state() == "3");
+    match (gate.started.is_some(), closed) {
+        (true, Some(record)) => {
+            let code = if end == "success" { "successful" } else { "unsuccessful" };
+            let (number, closed) = (&record.number, record.close_code());
+            (closed != code).then(|| format!("{number} was closed {closed}, its deployment ended in {end}"))
+        }
+        // Without an approval that stands it cannot be closed, and is canceled with a note.
+        (true, None) if counting.is_empty() && of.iter().any(|record| stood_approved(record)) => {
+            Some(format!("deployment {deployment} ran ({end}), and its approved change was canceled"))
+        }
+        (false, Some(record)) if gate.released_at().is_none() => {
+            Some(format!("{} was closed, but deployment {deployment} never ran", record.number))
+        }
+        _ => None,
+    }
+}
+
+/// It was approved for a while when it was canceled.
+fn stood_approved(record: &Record) -> bool {
+    let Some(canceled) = closed_at(record) else { return false };
+    let stands = |at| record.at(at).is_some_and(|before| matches!(before.state.as_str(), "-2" | "-1"));
+    stands(canceled - seconds(CROSSED_WITHIN)) && stands(canceled - chrono::TimeDelta::milliseconds(1))
+}
