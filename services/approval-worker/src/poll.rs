@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use interlock_events::Event;
-use interlock_runtime::worker::{Handled, Task};
+use interlock_runtime::worker::{Found, Handled, Task};
 use interlock_servicenow::Lane;
 
 use crate::Desk;
@@ -19,7 +19,7 @@ pub(crate) struct PollPendingChanges {
 
 #[async_trait]
 impl Task for PollPendingChanges {
-    async fn turn(&self) -> Vec<Event> {
+    async fn turn(&self) -> Found {
         let mut by_instance: BTreeMap<String, Vec<Copy>> = BTreeMap::new();
         for copy in self.desk.open_gates().await {
             by_instance.entry(copy.state.terms.service_now.clone()).or_default().push(copy);
@@ -28,7 +28,7 @@ impl Task for PollPendingChanges {
         for (instance, gates) in by_instance {
             events.extend(self.poll(&instance, gates).await);
         }
-        events
+        events.into()
     }
 }
 

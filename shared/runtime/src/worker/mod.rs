@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use subscriber::{Delivery, Handled, Subscriber};
-pub use timer::Task;
+pub use timer::{Found, Task};
 
 use crate::health::Health;
 use crate::ports::broker::Broker;
@@ -70,7 +70,7 @@ impl Worker {
     /// Adds something to do every `interval`, by one process at a time: a lease in the Store sees to it.
     #[must_use]
     pub fn every(mut self, interval: Duration, name: &'static str, task: impl Task) -> Self {
-        self.timers.push(Timer::new(interval, name, task));
+        self.timers.push(Timer::new(self.name, interval, name, task));
         self
     }
 
