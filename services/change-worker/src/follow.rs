@@ -61,7 +61,12 @@ impl Desk {
     pub(crate) async fn follow(&self, delivery: &Delivery<DeploymentRequested>) -> Handled {
         let request = &delivery.data;
         let state = delivery.state.clone().and_then(|state| serde_json::from_value::<Following>(state).ok());
-        let mut state = state.unwrap_or_else(|| Following::begin(self.policies.of(&request.deployment)));
+        let mut state = state.unwrap_or_else(|| {
+            let state = Following::begin(self.policies.of(&request.deployment));
+            // What comes late, or again, may be of a deployment that is over: the platform is asked first.
+            let asked = (!delivery.first_and_direct).then(|| request.requested_at - RUN_READ_INTERVAL);
+            Following { run_read: asked, ..state }
+        });
         let Some(service_now) = self.service_now.get(&state.terms.service_now) else {
             let (policy, name) = (&state.terms.policy, &state.terms.service_now);
             return Handled::Dead {

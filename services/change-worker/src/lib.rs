@@ -6,6 +6,7 @@ mod extras;
 mod follow;
 mod memory;
 mod subscribers;
+mod sweep;
 mod walk;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use interlock_runtime::worker::{Context, Worker};
 use interlock_servicenow::ServiceNow;
 
 use subscribers::{AbandonChange, CloseChange, FollowDeployment, ImplementChange, NoteWithdrawal};
+use sweep::FindStrays;
 
 /// The name of its queues.
 pub const NAME: &str = "change-worker";
@@ -48,7 +50,8 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(CloseChange { desk: desk.clone() })
         .subscribe(AbandonChange::<GateRejected>::new(desk.clone()))
         .subscribe(AbandonChange::<GateLost>::new(desk.clone()))
-        .subscribe(NoteWithdrawal { desk })
+        .subscribe(NoteWithdrawal { desk: desk.clone() })
+        .every(sweep::INTERVAL, "sweep of open changes", FindStrays { desk })
 }
 
 impl Desk {

@@ -103,6 +103,8 @@ pub enum What {
     LookUp,
     /// Many rows by their ids.
     Poll,
+    /// Open rows that are young.
+    Sweep,
     /// Approver rows.
     Approvers,
     /// A new change.
@@ -150,6 +152,7 @@ impl What {
         match self {
             Self::LookUp => "look_up",
             Self::Poll => "poll",
+            Self::Sweep => "sweep",
             Self::Approvers => "approvers",
             Self::Create => "create",
             Self::Move => "move",
@@ -169,6 +172,7 @@ impl fmt::Display for What {
         f.write_str(match self {
             Self::LookUp => "look up the changes of a deployment",
             Self::Poll => "read changes",
+            Self::Sweep => "read open changes",
             Self::Approvers => "read approvals",
             Self::Create => "create a change",
             Self::Move => "move a change",

@@ -10,6 +10,7 @@ mod error;
 mod names;
 mod next_states;
 mod note;
+mod page;
 mod query;
 mod read;
 mod row;

@@ -67,6 +67,16 @@ fn caught(sabotage: Sabotage, promises: &[&str]) -> Result<u64, String> {
     Err(format!("{sabotage:?} is not caught by {promises:?} in {SEEDS} seeds; found: {seen:?}"))
 }
 
+/// What brings a sabotage to light breaks nothing by itself: else the judge would find that.
+#[test]
+fn without_the_sabotage_the_same_scripts_break_no_promise() {
+    for (sabotage, _) in Sabotage::ALL {
+        let sum = many_of(1, PORTION, Setting::default(), &|seed| dosed(seed, *sabotage));
+        assert!(sum.broken.is_empty(), "{:?}", sum.broken);
+        assert!(sum.failed.is_empty(), "{sabotage:?}: {:#?}", sum.report.findings);
+    }
+}
+
 #[test]
 fn every_sabotage_is_caught_by_the_promise_that_it_breaks() {
     use std::io::Write as _;

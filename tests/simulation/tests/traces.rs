@@ -202,6 +202,18 @@ fn a_create_that_commits_after_the_settle_time_is_found_and_canceled() {
 }
 
 #[test]
+fn a_create_that_commits_after_its_deployment_has_ended_is_found_by_the_sweep() {
+    let sum = harmless(|story| {
+        story.fault(1_000, Fault::ServiceNow(ServiceNowFault::VeryLateCommit, ServiceNowCall::Create, 3));
+        let begin = story.begin();
+        let canceled = begin + 22_000 + story.dice.between(0, 20_000);
+        story.each(canceled, What::CancelRun);
+    });
+    assert!(sum.report.duplicated > 0, "{sum}");
+    assert_eq!(sum.report.duplicated, sum.report.recovered, "{sum}");
+}
+
+#[test]
 fn a_flush_around_a_create_makes_no_second_change() {
     let sum = harmless(|story| {
         let begin = story.begin();

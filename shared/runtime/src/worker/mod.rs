@@ -14,6 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use session::chain_key;
 pub use subscriber::{Delivery, Handled, Subscriber};
 pub use timer::{Found, Task};
 

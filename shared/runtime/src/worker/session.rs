@@ -184,7 +184,7 @@ impl Desk {
             return self.conclude(Handled::Ignored(reason), delivered, event, None);
         };
         let chain = match reaction.chain(event) {
-            Ok(chain) => chain.map(|key| format!("chain:{}:{}:{key}", self.worker, event.ty())),
+            Ok(chain) => chain.map(|key| chain_key(self.worker, event.ty(), &key)),
             Err(fault) => {
                 return self.conclude(Handled::Dead { reason: fault.to_string() }, delivered, event, None);
             }
@@ -316,4 +316,9 @@ impl Drop for Stuck<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
+}
+/// The Store's key of a chain. It is there while a watch of `key` comes round, and a while after.
+#[must_use]
+pub fn chain_key(worker: &str, ty: &str, key: &str) -> String {
+    format!("chain:{worker}:{ty}:{key}")
 }

@@ -3,17 +3,13 @@
 use chrono::{DateTime, Utc};
 
 use super::{Evidence, Gate, Record, Report, seconds};
-use crate::world::SETTLE;
 
 /// Between our last read of a change and a write to it people may act.
 const CROSSED_WITHIN: i64 = 10;
 
 /// Judges the changes of one deployment.
 pub(super) fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
-    let strays: Vec<&Record> = of.iter().copied().filter(|record| is_stray(record, of)).collect();
-    report.stray += strays.len() as u64;
-    let of: Vec<&Record> = of.iter().copied().filter(|record| !is_stray(record, of)).collect();
-    doubles(gate, &of, evidence, report);
+    doubles(gate, of, evidence, report);
     let counting: Vec<&Record> = of.iter().copied().filter(|record| record.state() != "4").collect();
     for record in counting.iter().filter(|record| record.state() != "3") {
         if record.is_held_by_people() || is_dead(record, evidence) {
@@ -24,7 +20,7 @@ pub(super) fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mu
             report.find("I6", format!("{number} of deployment {} is open in state {state}", gate.deployment));
         }
     }
-    if let Some(what) = ended_otherwise(gate, &of, &counting) {
+    if let Some(what) = ended_otherwise(gate, of, &counting) {
         report.open += 1;
         report.find("I6", what);
     }
@@ -47,13 +43,6 @@ fn doubles(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report
         let what = format!("deployment {} has {} changes that count", gate.deployment, counting().count());
         report.find("I2", what);
     }
-}
-
-/// It came to be later than the settle time after another was closed: nobody looks any more, but a sweep.
-fn is_stray(record: &Record, of: &[&Record]) -> bool {
-    let settle = chrono::TimeDelta::from_std(SETTLE).unwrap_or_default();
-    let over = of.iter().filter_map(|other| closed_at(other)).min();
-    over.is_some_and(|over| record.created_at() > Some(over + settle)) && !record.was_approved()
 }
 
 fn closed_at(record: &Record) -> Option<DateTime<Utc>> {

@@ -89,8 +89,6 @@ pub struct Report {
     pub open: u64,
     /// Deployments with more than one change that counts.
     pub extra: u64,
-    /// Changes that came to be after everything was over, later than any write is waited for.
-    pub stray: u64,
     /// Changes that people hold up, or that stand in the dead letters.
     pub blocked: u64,
     /// Releases by us.
@@ -118,7 +116,6 @@ impl Report {
             (&mut self.hanging, other.hanging),
             (&mut self.open, other.open),
             (&mut self.extra, other.extra),
-            (&mut self.stray, other.stray),
             (&mut self.blocked, other.blocked),
             (&mut self.released, other.released),
             (&mut self.rejected, other.rejected),
@@ -150,7 +147,6 @@ impl fmt::Display for Report {
             hanging,
             open,
             extra,
-            stray,
             blocked,
             released,
             rejected,
@@ -160,7 +156,7 @@ impl fmt::Display for Report {
             f,
             "webhooks: attempted {attempted}, accepted {accepted}; gates: done {done} (released {released}, rejected \
              {rejected}), untold {untold}, lost {lost}, hanging {hanging}, wrong releases {wrong_releases}, residual {residual}, opposite \
-             decisions {opposite}; changes: duplicated {duplicated}, recovered {recovered}, extra live {extra}, stray {stray}, open \
+             decisions {opposite}; changes: duplicated {duplicated}, recovered {recovered}, extra live {extra}, open \
              {open}, blocked by people or dead {blocked}"
         )?;
         self.findings.iter().try_for_each(|finding| writeln!(f, "  {finding}"))

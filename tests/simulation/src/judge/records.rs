@@ -83,12 +83,6 @@ impl Record {
         })
     }
 
-    /// When it came to be.
-    #[must_use]
-    pub fn created_at(&self) -> Option<DateTime<Utc>> {
-        self.history.first().map(|(at, _)| *at)
-    }
-
     /// It was approved at some time.
     #[must_use]
     pub fn was_approved(&self) -> bool {
