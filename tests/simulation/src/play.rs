@@ -77,12 +77,17 @@ async fn act(world: &Arc<World>, script: &Script) {
 /// Nothing fails any more: people tidy up until everything has come to rest.
 async fn rest(world: &Arc<World>) {
     let give_up = world.began.elapsed() + REST_WITHIN;
-    while world.began.elapsed() < give_up && !world.is_at_rest() {
+    let mut rests_since = None;
+    while world.began.elapsed() < give_up {
+        let now = world.began.elapsed();
+        rests_since = world.is_at_rest().then(|| rests_since.unwrap_or(now));
+        // What comes to light only after the settle time has shown by then.
+        if rests_since.is_some_and(|since| now - since >= SETTLE * 2) {
+            return;
+        }
         sleep(LOOK).await;
         world.tidy();
     }
-    // What commits late, or comes to light only after the settle time, shows now.
-    sleep(SETTLE * 2).await;
 }
 
 /// When the last fault is over.
