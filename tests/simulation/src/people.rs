@@ -215,8 +215,10 @@ impl World {
             matches!(text(change, "state"), "3" | "4")
                 || text(change, "correlation_display") != interlock_events::CORRELATION_DISPLAY
         };
-        let due = self.github.next_due().is_some() || self.service_now.next_due().is_some();
-        !due && ended && self.service_now.changes().iter().all(closed) && self.door.is_at_rest()
+        self.service_now.next_due().is_none()
+            && ended
+            && self.service_now.changes().iter().all(closed)
+            && self.door.is_at_rest()
     }
 }
 
