@@ -1,7 +1,10 @@
-//! HTTP in: verify, translate, publish with confirm, answer. The only door for webhooks.
+//! HTTP in: verify, translate, keep safe, answer. The only door for webhooks.
 #![doc = include_str!("../README.md")]
 
 mod body;
+mod door;
+mod drain;
+mod keep;
 mod listener;
 mod problem;
 mod readiness;
@@ -17,10 +20,12 @@ use interlock_runtime::admin::health_routes;
 use interlock_runtime::health::Health;
 use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::ports::clock::Clock;
+use interlock_runtime::ports::spool::Spool;
 use interlock_runtime::ports::store::Store;
 use interlock_runtime::webhook::WebhookSource;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, watch};
 
+use door::Doors;
 use problem::Problem;
 
 /// The role's name, in health and logs.
@@ -35,6 +40,8 @@ pub struct Parts {
     pub sources: BTreeMap<String, Arc<dyn WebhookSource>>,
     /// Where events go.
     pub broker: Arc<dyn Broker>,
+    /// Where they wait while the broker does not take them.
+    pub spool: Option<Arc<dyn Spool>>,
     /// Where hints of repeats are.
     pub store: Arc<dyn Store>,
     /// Time and chance.
@@ -62,7 +69,14 @@ pub struct Ingress {
 
 struct Inner {
     parts: Parts,
+    /// Webhooks are taken in.
     ready: AtomicBool,
+    /// The broker took our last look at it well.
+    broker_up: watch::Sender<bool>,
+    /// Which events a full queue keeps out.
+    doors: Doors,
+    /// Wakes the drain of the spool.
+    spooled: Notify,
     /// Wakes the look at the broker before its time.
     doubt: Notify,
     in_flight: Semaphore,
@@ -76,6 +90,9 @@ impl Ingress {
         parts.health.expect(NAME);
         let inner = Inner {
             ready: AtomicBool::new(false),
+            broker_up: watch::Sender::new(false),
+            doors: Doors::default(),
+            spooled: Notify::new(),
             doubt: Notify::new(),
             in_flight: Semaphore::new(parts.limits.in_flight),
             bodies: Semaphore::new(BODIES_KIB_MAX),

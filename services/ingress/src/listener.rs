@@ -43,6 +43,7 @@ impl Ingress {
         self.look().await;
         tracing::info!(address = %bound, "ingress listens");
         let looking = tokio::spawn(self.clone().keep_looking(shutdown.clone()));
+        let draining = tokio::spawn(self.clone().keep_draining(shutdown.clone()));
         let connections = self.inner.parts.limits.in_flight + IDLE_CONNECTIONS_MAX;
         let router = self.router();
         let task = tokio::spawn(async move {
@@ -52,6 +53,7 @@ impl Ingress {
                 tracing::warn!("requests in hand were dropped at the end of the drain");
             }
             looking.abort();
+            draining.abort();
         });
         Ok((bound, task))
     }

@@ -35,7 +35,9 @@ pub(crate) enum Problem {
     NoSecret,
     #[error("{0}")]
     Unreadable(Unreadable),
-    #[error("the broker did not confirm in time; the events may have been taken, and sending again is safe")]
+    #[error("a queue that wants this is full")]
+    Full { wait: Duration },
+    #[error("the broker did not confirm in time and no spool took the events; sending again is safe")]
     NotConfirmed,
 }
 
@@ -54,6 +56,7 @@ impl Problem {
             Self::NotAuthentic => "not-authentic",
             Self::NoSecret => "no-secret",
             Self::Unreadable(_) => "unreadable",
+            Self::Full { .. } => "full",
             Self::NotConfirmed => "not-confirmed",
         }
     }
@@ -67,9 +70,17 @@ impl Problem {
             Self::Incomplete => StatusCode::REQUEST_TIMEOUT,
             Self::NotAuthentic => StatusCode::UNAUTHORIZED,
             Self::Unreadable(_) => StatusCode::BAD_REQUEST,
-            Self::NotReady | Self::Busy | Self::NoSecret | Self::NotConfirmed => {
+            Self::NotReady | Self::Busy | Self::NoSecret | Self::Full { .. } | Self::NotConfirmed => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+        }
+    }
+
+    /// Nobody comes before the door is open again.
+    fn retry_after(&self) -> Duration {
+        match self {
+            Self::Full { wait } => (*wait).max(RETRY_AFTER),
+            _ => RETRY_AFTER,
         }
     }
 
@@ -99,7 +110,7 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER.as_secs()));
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(self.retry_after().as_secs()));
         }
         if status == StatusCode::UNAUTHORIZED {
             // RFC 9110 demands a challenge; ours is the signature of the connection's platform.

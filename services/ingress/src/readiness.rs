@@ -1,5 +1,5 @@
-//! Ready is who can keep a webhook safe: all queues of all core workers exist. Looked at every ten
-//! seconds, and at once after a publication that was not confirmed.
+//! Ready is who can keep a webhook safe: all queues of all core workers exist, or the spool has room. The
+//! broker is looked at every ten seconds, while it is away every second, and at once after a failed publication.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -21,16 +21,33 @@ impl Ingress {
         self.inner.ready.load(Ordering::Acquire)
     }
 
-    /// Looks whether the broker can take events, and says so in health.
+    /// Looks whether events can be kept safe, and says so in health.
     pub async fn look(&self) {
-        let parts = &self.inner.parts;
-        let checked = tokio::time::timeout(TIMEOUT, parts.broker.check()).await;
-        let state = match checked {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("the broker did not answer in {} s", TIMEOUT.as_secs())),
+        let state = self.check().await;
+        let was_up = self.inner.broker_up.send_replace(state.is_ok());
+        self.measure();
+        let Some(fill) = self.inner.parts.spool.as_ref().map(|spool| spool.fill()) else {
+            return self.set_ready(state);
         };
-        self.set_ready(state);
+        match &state {
+            Err(reason) if was_up => tracing::warn!(%reason, "the broker is away: webhooks are spooled"),
+            Ok(()) if !was_up => tracing::info!("the broker takes events"),
+            Ok(()) | Err(_) => {}
+        }
+        let full = |reason| format!("{reason}; the spool is full ({} entries)", fill.entries);
+        self.set_ready(if fill.has_room { Ok(()) } else { state.map_err(full) });
+    }
+
+    /// The broker takes events and no core queue is missing.
+    pub(crate) async fn is_well(&self) -> bool {
+        self.check().await.is_ok()
+    }
+
+    async fn check(&self) -> Result<(), String> {
+        match tokio::time::timeout(TIMEOUT, self.inner.parts.broker.check()).await {
+            Ok(checked) => checked.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the broker did not answer in {} s", TIMEOUT.as_secs())),
+        }
     }
 
     pub(crate) fn set_ready(&self, state: Result<(), String>) {
@@ -43,13 +60,19 @@ impl Ingress {
         self.inner.parts.health.set(NAME, state);
     }
 
+    /// Without a spool nobody waits for the broker but senders, who come again by themselves.
+    fn interval(&self) -> Duration {
+        let waits = self.inner.parts.spool.is_some() && !*self.inner.broker_up.borrow();
+        if waits { INTERVAL_MIN } else { INTERVAL }
+    }
+
     /// Looks for as long as the process runs.
     pub(crate) async fn keep_looking(self, shutdown: Shutdown) {
         while !shutdown.has_begun() {
             self.look().await;
             tokio::select! {
                 () = shutdown.begun() => {}
-                () = tokio::time::sleep(INTERVAL) => {}
+                () = tokio::time::sleep(self.interval()) => {}
                 () = async {
                     tokio::time::sleep(INTERVAL_MIN).await;
                     self.inner.doubt.notified().await;

@@ -1,4 +1,4 @@
-//! `POST /webhooks/{connection}`: an answer of 2xx means that every core queue that wants the events has them.
+//! `POST /webhooks/{connection}`: an answer of 2xx means that every core queue that wants the events has them, or the spool.
 
 use std::time::Duration;
 
@@ -17,8 +17,6 @@ use tracing::Instrument;
 use crate::problem::Problem;
 use crate::{Ingress, body};
 
-/// A confirmed publish takes milliseconds; some senders wait three seconds in all.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 /// A Store that is slower than this costs more than its hint saves.
 const HINT_TIMEOUT: Duration = Duration::from_millis(250);
 /// A delivery can be asked for again for three days (GitHub docs: "Redelivering webhooks").
@@ -27,7 +25,7 @@ const DELIVERY_ID_BYTES_MAX: usize = 128;
 
 /// What became of a webhook that was taken in.
 enum Taken {
-    Published(usize),
+    Kept(usize),
     Repeat,
 }
 
@@ -50,7 +48,7 @@ pub(crate) async fn take_in(
     let traceparent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
     telemetry::set_parent(&span, traceparent);
     match ingress.take(&**source, request).instrument(span).await {
-        Ok(Taken::Published(events)) => accepted(&json!({ "events": events })),
+        Ok(Taken::Kept(events)) => accepted(&json!({ "events": events })),
         Ok(Taken::Repeat) => accepted(&json!({ "events": 0, "duplicate": true })),
         Err(problem) => {
             problem.count(connection);
@@ -81,11 +79,11 @@ impl Ingress {
             return Ok(Taken::Repeat);
         }
         let events = translate(source, &webhook)?;
-        self.publish(&events).await?;
+        self.keep(&events).await?;
         if !events.is_empty() {
             self.remember(hint.as_deref()).await;
         }
-        Ok(Taken::Published(events.len()))
+        Ok(Taken::Kept(events.len()))
     }
 
     /// The body, and its share of what all bodies may take while it is held.
@@ -103,21 +101,6 @@ impl Ingress {
         Ok((body::read(body, length).await?, weight))
     }
 
-    async fn publish(&self, events: &[Event]) -> Result<(), Problem> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let published = self.inner.parts.broker.publish(events, false);
-        let reason = match tokio::time::timeout(CONFIRM_TIMEOUT, published).await {
-            Ok(Ok(())) => return Ok(()),
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("not confirmed in {} ms", CONFIRM_TIMEOUT.as_millis()),
-        };
-        tracing::warn!(%reason, "events were not published; the sender is asked to come again");
-        self.inner.doubt.notify_one();
-        Err(Problem::NotConfirmed)
-    }
-
     /// A Store that does not answer has no hint: the event's id makes the repeat harmless then.
     async fn is_repeat(&self, hint: Option<&str>) -> bool {
         let Some(hint) = hint else { return false };
@@ -125,7 +108,7 @@ impl Ingress {
         matches!(held, Ok(Ok(Some(_))))
     }
 
-    /// Only after the confirm: a hint set before it would make the sender's next try useless.
+    /// Only after the confirm, or the write to the disk: a hint set before it would make the sender's next try useless.
     async fn remember(&self, hint: Option<&str>) {
         let Some(hint) = hint else { return };
         let put = self.inner.parts.store.put(hint, "1", HINT_LIFE);

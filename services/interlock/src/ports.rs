@@ -6,11 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use interlock_broker::embedded::{Embedded, Inspection};
 use interlock_broker::rabbitmq::{Options, RabbitMq};
+use interlock_broker::spool::{Bounds, FileSpool};
 use interlock_runtime::config::{Config, Endpoint, Place};
 use interlock_runtime::http_client::ReqwestHttp;
 use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::ports::clock::{Clock, SystemClock};
 use interlock_runtime::ports::http::Http;
+use interlock_runtime::ports::spool::Spool;
 use interlock_runtime::ports::store::Store;
 use interlock_store::embedded::EmbeddedStore;
 use interlock_store::redis::RedisStore;
@@ -48,6 +50,16 @@ async fn rabbitmq(
     let url = endpoint.resolve().context("broker")?;
     let options = Options { declare, name: format!("interlock {name}"), ..Options::default() };
     RabbitMq::connect(url.expose_secret(), clock, options).await
+}
+
+/// Opens the spool of ingress, where there is one: an embedded broker is on the same disk.
+pub fn spool(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Option<Arc<dyn Spool>>> {
+    let (Place::Remote(_), Some(spool)) = (&config.broker.place, &config.ingress.spool) else {
+        return Ok(None);
+    };
+    let bounds = Bounds { entries: spool.entries_max, bytes: spool.bytes_max };
+    let opened = FileSpool::open(&spool.folder, bounds, clock);
+    Ok(Some(opened.context("ingress.spool: name a folder of this process alone, or write off")?))
 }
 
 /// Opens the Store. A Redis that is not there yet is no error.

@@ -112,7 +112,8 @@ async fn begin_ingress(
     shutdown: &Shutdown,
 ) -> anyhow::Result<SocketAddr> {
     let (listen, drain) = (wiring.config.ingress.listen, wiring.context.drain);
-    let (bound, served) = Ingress::new(wiring.ingress()?)
+    let spool = ports::spool(&wiring.config, wiring.context.clock.clone())?;
+    let (bound, served) = Ingress::new(wiring.ingress(spool)?)
         .serve(listen, drain, shutdown.clone())
         .await
         .with_context(|| format!("ingress.listen: cannot listen at {listen}"))?;

@@ -10,6 +10,7 @@ use interlock_runtime::health::Health;
 use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::Http;
+use interlock_runtime::ports::spool::Spool;
 use interlock_runtime::ports::store::Store;
 use interlock_runtime::worker::Context;
 use interlock_servicenow::ServiceNow;
@@ -62,7 +63,7 @@ impl Wiring {
     }
 
     /// What ingress works with: everything that may send webhooks, by connection.
-    pub fn ingress(&self) -> Result<ingress::Parts, Faults> {
+    pub fn ingress(&self, spool: Option<Arc<dyn Spool>>) -> Result<ingress::Parts, Faults> {
         let mut sources = interlock_servicenow::webhook_sources(&self.config)?;
         for (name, platform) in &self.platforms {
             sources.insert(name.clone(), platform.clone());
@@ -75,6 +76,7 @@ impl Wiring {
         Ok(ingress::Parts {
             sources,
             broker: context.broker.clone(),
+            spool,
             store: context.store.clone(),
             clock: context.clock.clone(),
             limits,

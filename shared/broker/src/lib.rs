@@ -4,4 +4,5 @@
 pub mod codec;
 pub mod embedded;
 pub mod rabbitmq;
+pub mod spool;
 pub mod topology;

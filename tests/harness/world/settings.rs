@@ -12,6 +12,8 @@ pub struct Setup {
     pub private_broker: bool,
     /// All roles in one process.
     pub one_process: bool,
+    /// What the spool of ingress may hold; `None`: it has none.
+    pub spool_entries: Option<u64>,
     /// Lines of the default policy beside its assignment group, indented by four.
     pub policy: &'static str,
     /// How long a write to ServiceNow may commit after its time-out.
@@ -22,7 +24,14 @@ pub struct Setup {
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { private_broker: false, one_process: false, policy: "", settle_seconds: 2, poll_seconds: 1 }
+        Self {
+            private_broker: false,
+            one_process: false,
+            spool_entries: Some(100_000),
+            policy: "",
+            settle_seconds: 2,
+            poll_seconds: 1,
+        }
     }
 }
 
@@ -53,6 +62,11 @@ impl World {
         self.folder.join("interlock.yaml")
     }
 
+    /// Where the spool of ingress is.
+    pub fn spool_folder(&self) -> PathBuf {
+        self.folder.join("spool")
+    }
+
     pub(super) fn write_settings(&self, setup: &Setup, service_now_url: &str) {
         let write = |name: &str, text: &str| {
             fs::write(self.folder.join(name), text).expect("the test directory is writable");
@@ -68,8 +82,12 @@ impl World {
         let Setup { policy, settle_seconds, poll_seconds, .. } = setup;
         let (folder, github_url) = (self.folder.display(), &self.github_url);
         let ingress = self.ports["ingress"];
+        let spool = match setup.spool_entries {
+            Some(entries) => format!("{}, spool_entries_max: {entries}", self.spool_folder().display()),
+            None => "off".to_owned(),
+        };
         format!(
-            r#"ingress: {{ listen: "127.0.0.1:{ingress}" }}
+            r#"ingress: {{ listen: "127.0.0.1:{ingress}", spool: {spool} }}
 telemetry: {{ level: "info,change_worker=debug,approval_worker=debug,ingress=debug,interlock_runtime=debug" }}
 timing: {{ settle_seconds: {settle_seconds}, poll_seconds: {poll_seconds} }}
 connections:

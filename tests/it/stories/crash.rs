@@ -165,8 +165,8 @@ async fn every_webhook_comes_again_after_redis_forgot_the_first() {
 }
 
 #[tokio::test]
-async fn rabbitmq_is_killed_in_the_middle_and_ingress_answers_503_meanwhile() {
-    let mut world = Setup { private_broker: true, ..Setup::default() }.start().await;
+async fn rabbitmq_is_killed_in_the_middle_and_ingress_without_a_spool_answers_503_meanwhile() {
+    let mut world = Setup { private_broker: true, spool_entries: None, ..Setup::default() }.start().await;
     let before = world.deploy(REPOSITORY);
     let first = world.until_asked(&before).await;
     world.private_broker().kill9();

@@ -4,4 +4,5 @@ mod approval;
 mod crash;
 mod door;
 mod outage;
+mod spool;
 mod truth;

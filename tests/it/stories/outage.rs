@@ -34,8 +34,8 @@ async fn with_servicenow_and_redis_down_the_gate_is_rejected_at_its_deadline() {
 }
 
 #[tokio::test]
-async fn without_the_broker_ingress_is_not_ready_and_recovers_by_itself() {
-    let mut world = Setup { private_broker: true, ..Setup::default() }.prepare().await;
+async fn without_broker_and_spool_ingress_is_not_ready_and_recovers_by_itself() {
+    let mut world = Setup { private_broker: true, spool_entries: None, ..Setup::default() }.prepare().await;
     world.private_broker().kill9();
     world.launch_all();
     let posted = until("ingress answers a webhook", SOON, async || world.post_probe().await).await;
@@ -56,7 +56,7 @@ async fn without_the_broker_ingress_is_not_ready_and_recovers_by_itself() {
 
 #[tokio::test]
 async fn a_queue_that_is_deleted_while_its_worker_is_stopped_closes_ingress_and_is_taken_up_from_the_log() {
-    let mut world = World::start().await;
+    let mut world = Setup { spool_entries: None, ..Setup::default() }.start().await;
     world.stop(Role::ChangeWorker);
     let (_connection, channel) = channel(&world).await;
     let queue = topology::intake("change-worker");

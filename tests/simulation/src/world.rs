@@ -262,7 +262,8 @@ fn door(
     let broker = Sabotage::broker_of_ingress(sabotage, broker);
     let store = Sabotage::store(sabotage, store);
     let health = Health::new();
-    let ingress = Ingress::new(Parts { sources, broker, store, clock: clock.clone(), limits, health });
+    let ingress =
+        Ingress::new(Parts { sources, broker, spool: None, store, clock: clock.clone(), limits, health });
     Ok(Arc::new(Door::new(ingress, clock)))
 }
 

@@ -3,6 +3,7 @@ mod availability;
 mod ports;
 mod refused;
 mod sockets;
+mod spooled;
 
 use std::io::Write;
 use std::sync::OnceLock;
@@ -18,7 +19,7 @@ use interlock_runtime::config::{Config, LogFormat, TelemetryConfig};
 use interlock_runtime::ports::clock::SystemClock;
 use interlock_runtime::ports::http::{Http, HttpError};
 use interlock_runtime::telemetry::Telemetry;
-use ports::{MemoryStore, RecordingBroker};
+use ports::{MemorySpool, MemoryStore, RecordingBroker};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tempfile::NamedTempFile;
@@ -54,6 +55,7 @@ struct Lab {
     ingress: Ingress,
     broker: Arc<RecordingBroker>,
     store: Arc<MemoryStore>,
+    spool: Arc<MemorySpool>,
     connection: &'static str,
     _secret: NamedTempFile,
 }
@@ -81,6 +83,15 @@ impl Lab {
     }
 
     async fn with(connection: &'static str, in_flight: usize) -> Self {
+        Self::of(connection, in_flight, None).await
+    }
+
+    /// One whose spool has room for so many entries.
+    async fn spooling(connection: &'static str, room: usize) -> Self {
+        Self::of(connection, 16, Some(room)).await
+    }
+
+    async fn of(connection: &'static str, in_flight: usize, room: Option<usize>) -> Self {
         telemetry();
         let mut secret = NamedTempFile::new().unwrap();
         secret.write_all(SECRET.as_bytes()).unwrap();
@@ -94,16 +105,19 @@ impl Lab {
         let sources =
             platforms.into_iter().map(|(name, platform)| (name, platform as Arc<dyn WebhookSource>));
         let (broker, store) = (Arc::new(RecordingBroker::default()), Arc::new(MemoryStore::default()));
+        let spool = Arc::new(MemorySpool::default());
+        spool.room.store(room.unwrap_or_default(), Ordering::SeqCst);
         let ingress = Ingress::new(Parts {
             sources: sources.collect(),
             broker: broker.clone(),
+            spool: room.map(|_| spool.clone() as Arc<dyn Spool>),
             store: store.clone(),
             clock,
             limits: Limits { body_bytes: LIMIT, in_flight },
             health: Health::new(),
         });
         ingress.look().await;
-        Self { ingress, broker, store, connection, _secret: secret }
+        Self { ingress, broker, store, spool, connection, _secret: secret }
     }
 
     /// A webhook as GitHub would send it.

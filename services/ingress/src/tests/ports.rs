@@ -7,17 +7,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use interlock_events::Event;
+use interlock_events::{AttributesReader, Event};
 use interlock_runtime::ports::broker::{
     Broker, BrokerError, DeadLetter, Inbox, LogEntry, Prefetch, PublishError, Standing,
 };
+use interlock_runtime::ports::spool::{Entry, Fill, Spool, SpoolError};
 use interlock_runtime::ports::store::{Admission, Chain, Claim, Epoch, Store, StoreError};
 
 #[derive(Default)]
 pub struct RecordingBroker {
     pub published: Mutex<Vec<Event>>,
+    /// How many of them came out of the spool.
+    pub again: AtomicUsize,
     /// So many publications are refused.
     pub refuse: AtomicUsize,
+    /// So many publications find a full queue.
+    pub full: AtomicUsize,
+    /// The event of this id is refused for ever.
+    pub poison: Mutex<String>,
+    /// How often it was tried.
+    pub tried: AtomicUsize,
     /// No publication is ever confirmed.
     pub hang: AtomicBool,
     /// A core queue is missing.
@@ -38,14 +47,19 @@ fn not_here<T>() -> Result<T, BrokerError> {
 #[async_trait]
 impl Broker for RecordingBroker {
     async fn publish(&self, events: &[Event], again: bool) -> Result<(), PublishError> {
-        assert!(!again, "a webhook is no repeat of ours");
+        self.tried.fetch_add(1, Ordering::SeqCst);
         if self.hang.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
         let refuse = self.refuse.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        if refuse.is_ok() {
-            return Err(PublishError::Refused { what: "event".into(), reason: "full".into() });
+        let poison = self.poison.lock().unwrap().clone();
+        if refuse.is_ok() || events.iter().any(|event| event.id() == poison) {
+            return Err(PublishError::Refused { what: "event".into(), reason: "unroutable".into() });
         }
+        if self.full.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok() {
+            return Err(PublishError::Full { what: "event".into() });
+        }
+        self.again.fetch_add(if again { events.len() } else { 0 }, Ordering::SeqCst);
         self.published.lock().unwrap().extend_from_slice(events);
         Ok(())
     }
@@ -87,6 +101,60 @@ impl Broker for RecordingBroker {
     }
 
     async fn close(&self) {}
+}
+
+/// As much as the tests of the drain need; the real one has tests of its own.
+#[derive(Default)]
+pub struct MemorySpool {
+    pub entries: Mutex<Vec<Entry>>,
+    pub aside: Mutex<Vec<String>>,
+    /// It takes no more than this.
+    pub room: AtomicUsize,
+}
+
+impl MemorySpool {
+    /// Puts an entry in that cannot be read.
+    pub fn spoil(&self) {
+        let mut entries = self.entries.lock().unwrap();
+        let id = entries.last().map_or(1, |last| last.id + 1);
+        entries.push(Entry { id, events: Err("no JSON".into()) });
+    }
+}
+
+#[async_trait]
+impl Spool for MemorySpool {
+    async fn keep(&self, events: &[Event]) -> Result<(), SpoolError> {
+        let mut entries = self.entries.lock().unwrap();
+        if entries.len() >= self.room.load(Ordering::SeqCst) {
+            return Err(SpoolError::Full { entries: entries.len() as u64, bytes: 0 });
+        }
+        let id = entries.last().map_or(1, |last| last.id + 1);
+        entries.push(Entry { id, events: Ok(events.to_vec()) });
+        Ok(())
+    }
+
+    async fn oldest(&self, limit: usize) -> Result<Vec<Entry>, SpoolError> {
+        Ok(self.entries.lock().unwrap().iter().take(limit).cloned().collect())
+    }
+
+    async fn forget(&self, ids: &[i64]) -> Result<(), SpoolError> {
+        self.entries.lock().unwrap().retain(|entry| !ids.contains(&entry.id));
+        Ok(())
+    }
+
+    async fn set_aside(&self, id: i64, reason: &str) -> Result<(), SpoolError> {
+        self.aside.lock().unwrap().push(reason.to_owned());
+        self.forget(&[id]).await
+    }
+
+    fn fill(&self) -> Fill {
+        let entries = self.entries.lock().unwrap().len();
+        Fill {
+            entries: entries as u64,
+            has_room: entries < self.room.load(Ordering::SeqCst),
+            ..Fill::default()
+        }
+    }
 }
 
 #[derive(Default)]

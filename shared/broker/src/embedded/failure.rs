@@ -4,7 +4,7 @@ use interlock_runtime::ports::broker::{BrokerError, PublishError};
 
 /// Why a request was not carried out. Nothing of it is in the file then, except where a commit failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Failure {
+pub(crate) enum Failure {
     /// A bound was reached.
     #[error("{what}: {reason}")]
     Refused { what: String, reason: String },
@@ -26,12 +26,12 @@ impl From<rusqlite::Error> for Failure {
 }
 
 impl Failure {
-    pub(super) fn refused(what: impl Into<String>, reason: impl Into<String>) -> Self {
+    pub(crate) fn refused(what: impl Into<String>, reason: impl Into<String>) -> Self {
         Self::Refused { what: what.into(), reason: reason.into() }
     }
 
     /// A full disk is a refusal: the delivery stays in hand, and trying again is safe.
-    pub(super) fn at_publish(self) -> PublishError {
+    pub(crate) fn at_publish(self) -> PublishError {
         match self {
             Self::Refused { what, reason } => PublishError::Refused { what, reason },
             Self::NotInHand | Self::Closed => PublishError::Gone(self.to_string()),
@@ -39,7 +39,7 @@ impl Failure {
         }
     }
 
-    pub(super) fn at_broker(self) -> BrokerError {
+    pub(crate) fn at_broker(self) -> BrokerError {
         match self {
             Self::Refused { .. } => BrokerError::Refused(self.to_string()),
             Self::NotInHand | Self::Closed | Self::Storage(_) => BrokerError::Unavailable(self.to_string()),

@@ -8,13 +8,13 @@ use anyhow::{Context as _, bail};
 
 /// Holds the directory while it lives.
 #[derive(Debug)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     _file: File,
 }
 
 impl Lock {
-    /// Takes the lock of `directory`, and writes down who has it.
-    pub(super) fn take(directory: &Path) -> anyhow::Result<Self> {
+    /// Takes the lock of `directory`, and writes down who has it. `cure`: what to do where another has it.
+    pub(crate) fn take(directory: &Path, cure: &str) -> anyhow::Result<Self> {
         let path = directory.join("lock");
         let mut file = File::options()
             .create(true)
@@ -26,12 +26,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => write_holder(&mut file).with_context(|| format!("cannot write {}", path.display()))?,
             Err(TryLockError::WouldBlock) => {
-                bail!(
-                    "{} is held by process {}: an embedded broker has room for one process; \
-                     stop that one, or use `amqp://` for several",
-                    directory.display(),
-                    holder(&mut file)
-                )
+                bail!("{} is held by process {}: {cure}", directory.display(), holder(&mut file))
             }
             Err(TryLockError::Error(fault)) => {
                 return Err(fault).with_context(|| format!("cannot lock {}", path.display()));

@@ -4,18 +4,18 @@
 //! its ack are one transaction. So a process may die anywhere: what it had in hand comes again, counted.
 
 mod dead;
-mod failure;
+pub(crate) mod failure;
 mod file;
 mod inbox;
 mod inspect;
-mod lock;
+pub(crate) mod lock;
 mod log;
 mod publish;
 mod queue;
 mod stored;
 #[cfg(test)]
 mod tests;
-mod writer;
+pub(crate) mod writer;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -42,6 +42,9 @@ use self::publish::{INTAKE_MAX, Mark};
 use self::writer::Writer;
 use crate::topology::{WORKERS, intake};
 
+const ONE_PROCESS: &str =
+    "an embedded broker has room for one process; stop that one, or use `amqp://` for several";
+
 /// The Broker within one process.
 pub struct Embedded {
     writer: Writer,
@@ -62,7 +65,7 @@ impl Embedded {
         Handle::try_current().context("an embedded broker needs a tokio runtime")?;
         std::fs::create_dir_all(directory)
             .with_context(|| format!("cannot make the directory {}", directory.display()))?;
-        let lock = Lock::take(directory)?;
+        let lock = Lock::take(directory, ONE_PROCESS)?;
         let connection = file::open_for_writing(directory)?;
         let returned =
             queue::end_all_sessions(&connection).context("cannot take over the deliveries in hand")?;

@@ -20,14 +20,14 @@ const BATCH_MAX: usize = 64;
 const REQUESTS_MAX: usize = 1_024;
 
 /// The workers for whom something changed.
-pub(super) type Rung = BTreeSet<&'static str>;
+pub(crate) type Rung = BTreeSet<&'static str>;
 
 /// The answer to a request, once its transaction is on the disk.
-pub(super) type Reply<T> = oneshot::Receiver<Result<T, Failure>>;
+pub(crate) type Reply<T> = oneshot::Receiver<Result<T, Failure>>;
 
 /// Hands requests to the connection that writes. Clones share it.
 #[derive(Clone)]
-pub(super) struct Writer {
+pub(crate) struct Writer {
     requests: mpsc::Sender<Box<dyn Request>>,
     bells: Arc<BTreeMap<&'static str, watch::Sender<u64>>>,
     closing: watch::Sender<bool>,
@@ -35,7 +35,7 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts to write; the lock is held until the last transaction is done.
-    pub(super) fn start(connection: Connection, lock: Lock) -> (Self, JoinHandle<()>) {
+    pub(crate) fn start(connection: Connection, lock: Lock) -> (Self, JoinHandle<()>) {
         let (requests, waiting) = mpsc::channel(REQUESTS_MAX);
         let bells = WORKERS.iter().map(|worker| (worker.name, watch::Sender::new(0))).collect();
         let (closing, closed) = watch::channel(false);
@@ -46,7 +46,7 @@ impl Writer {
 
     /// Asks for `work` in the next transaction. Only waiting at the door can be abandoned; once this has
     /// returned, the work is done whether or not anybody waits for the reply.
-    pub(super) async fn submit<T: Send + 'static>(
+    pub(crate) async fn submit<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Savepoint<'_>, &mut Rung) -> Result<T, Failure> + Send + 'static,
     ) -> Result<Reply<T>, Failure> {
@@ -57,7 +57,7 @@ impl Writer {
     }
 
     /// Asks, and waits for the reply.
-    pub(super) async fn ask<T: Send + 'static>(
+    pub(crate) async fn ask<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Savepoint<'_>, &mut Rung) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
@@ -65,12 +65,12 @@ impl Writer {
     }
 
     /// Rings whenever something changes for `worker`; nothing for a worker that is not in the topology.
-    pub(super) fn bell(&self, worker: &str) -> Option<watch::Receiver<u64>> {
+    pub(crate) fn bell(&self, worker: &str) -> Option<watch::Receiver<u64>> {
         self.bells.get(worker).map(watch::Sender::subscribe)
     }
 
     /// Takes no more requests. What was asked for before is still done.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.closing.send_replace(true);
     }
 }

@@ -82,7 +82,7 @@ fn fresh(
 
 fn unpublished(error: PublishError) -> BrokerError {
     match error {
-        PublishError::Refused { .. } => BrokerError::Refused(error.to_string()),
+        PublishError::Full { .. } | PublishError::Refused { .. } => BrokerError::Refused(error.to_string()),
         _ => BrokerError::Unavailable(error.to_string()),
     }
 }

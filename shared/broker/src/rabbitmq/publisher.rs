@@ -146,6 +146,7 @@ impl Publisher {
 
 fn cause(error: &PublishError) -> &'static str {
     match error {
+        PublishError::Full { .. } => "full",
         PublishError::Refused { .. } => "refused",
         PublishError::Unconfirmed { .. } => "unconfirmed",
         PublishError::Gone(_) => "gone",
@@ -167,7 +168,7 @@ fn judge(outgoing: &Outgoing, answer: lapin::Result<Confirmation>) -> Result<(),
     match answer {
         Ok(Confirmation::Ack(None)) => Ok(()),
         Ok(Confirmation::Ack(Some(_))) => Err(refused(outgoing, "no queue is bound for it")),
-        Ok(Confirmation::Nack(_)) => Err(refused(outgoing, "a queue that wants it is full")),
+        Ok(Confirmation::Nack(_)) => Err(PublishError::Full { what: outgoing.what.clone() }),
         Ok(Confirmation::NotRequested) => Err(refused(outgoing, "the channel does not confirm")),
         Err(error) => Err(failed(outgoing, &error)),
     }

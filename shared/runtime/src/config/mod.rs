@@ -20,7 +20,9 @@ use interlock_rules::Policy;
 pub use connection::Connection;
 pub use endpoint::{Backend, Endpoint, Place};
 pub use fault::{Fault, Faults, Origin};
-pub use sections::{AdminConfig, IngressConfig, LogFormat, TelemetryConfig, Timing, WorkerConfig};
+pub use sections::{
+    AdminConfig, IngressConfig, LogFormat, SpoolConfig, TelemetryConfig, Timing, WorkerConfig,
+};
 
 use document::Document;
 use layers::Layers;

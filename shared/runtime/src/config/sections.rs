@@ -1,6 +1,7 @@
 //! The sections that every process reads itself.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -8,6 +9,9 @@ use tracing_subscriber::EnvFilter;
 use url::Url;
 
 use super::layers::Layers;
+
+/// No spool.
+const SPOOL_OFF: &str = "off";
 
 /// Where webhooks come in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,6 +22,19 @@ pub struct IngressConfig {
     pub body_limit_bytes: usize,
     /// Requests in hand at once; what is over is answered 503.
     pub in_flight_max: usize,
+    /// Where events wait while RabbitMQ does not take them.
+    pub spool: Option<SpoolConfig>,
+}
+
+/// Where events wait while RabbitMQ does not take them, and how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SpoolConfig {
+    /// A folder that no other process uses.
+    pub folder: PathBuf,
+    /// What all of them may take.
+    pub bytes_max: u64,
+    /// How many webhooks.
+    pub entries_max: u64,
 }
 
 /// Where health, metrics and tools are served.
@@ -72,7 +89,22 @@ impl IngressConfig {
             listen: layers.value(&["ingress", "listen"], "write an address and a port: 127.0.0.1:8080"),
             body_limit_bytes: layers.number(&["ingress", "body_limit_bytes"], 1_024..=100_000_000),
             in_flight_max: layers.number(&["ingress", "in_flight_max"], 1..=10_000),
+            spool: SpoolConfig::read(layers),
         }
+    }
+}
+
+impl SpoolConfig {
+    fn read(layers: &mut Layers) -> Option<Self> {
+        let path = ["ingress", "spool"];
+        let cure = "write a folder on a disk that outlives the process, or off";
+        let folder: String = layers.value(&path, cure);
+        if folder.trim().is_empty() {
+            layers.refuse(&path, "names no folder".to_owned(), cure.to_owned());
+        }
+        let bytes_max = layers.number(&["ingress", "spool_bytes_max"], 1_000_000..=100_000_000_000);
+        let entries_max = layers.number(&["ingress", "spool_entries_max"], 1..=10_000_000);
+        (folder != SPOOL_OFF).then(|| Self { folder: folder.into(), bytes_max, entries_max })
     }
 }
 

@@ -39,6 +39,8 @@ fn the_defaults_are_a_configuration() {
     assert!(matches!(&config.broker.place, Place::Embedded(folder) if folder == Path::new("./data")));
     assert!(matches!(&config.store.place, Place::Embedded(folder) if folder == Path::new("./data")));
     assert_eq!(config.ingress.listen.to_string(), "127.0.0.1:8080");
+    let spool = config.ingress.spool.as_ref().unwrap();
+    assert_eq!((spool.folder.to_str(), spool.entries_max), (Some("./data/spool"), 100_000));
     assert_eq!(config.timing.settle.as_secs(), 75);
     assert_eq!(config.worker.concurrency, 16);
     assert_eq!(config.telemetry.otlp_endpoint, None);
@@ -74,6 +76,17 @@ fn the_environment_is_laid_over_the_file_and_the_file_over_the_defaults() {
     for empty in ["", "# nothing\n", "{}"] {
         assert_eq!(load(empty).unwrap().timing.poll.as_secs(), 15, "{empty:?}");
     }
+}
+
+#[test]
+fn a_spool_is_a_folder_with_bounds_or_off() {
+    let text = "ingress: { spool: /var/spool/interlock, spool_bytes_max: 2000000 }";
+    let spool = load(text).unwrap().ingress.spool.unwrap();
+    assert_eq!((spool.folder.to_str(), spool.bytes_max), (Some("/var/spool/interlock"), 2_000_000));
+    assert_eq!(load("ingress: { spool: off }").unwrap().ingress.spool, None);
+    assert_eq!(load_with("", &[("INTERLOCK__INGRESS__SPOOL", "off")]).unwrap().ingress.spool, None);
+    let found = faults("ingress: { spool: '', spool_bytes_max: 7, spool_entries_max: 0 }");
+    assert!(found.starts_with("3 faults"), "{found}");
 }
 
 #[test]

@@ -105,8 +105,8 @@ pub trait Settler: Send + Sync {
     /// Publishes what follows, waits until it is confirmed, then acks.
     ///
     /// # Errors
-    /// [`PublishError::Refused`] or [`PublishError::Unconfirmed`]: the delivery is still in hand, try
-    /// again. [`PublishError::Gone`]: it comes again by itself, forget it.
+    /// [`PublishError::Gone`]: it comes again by itself, forget it. Any other: the delivery is still in
+    /// hand, try again.
     async fn settle(&self, receipt: &Receipt, settlement: &Settlement) -> Result<(), PublishError>;
 
     /// Gives a delivery back untouched: shutting down. Not counted as an attempt where the broker allows.
@@ -330,12 +330,18 @@ pub struct DeadLetter {
 /// A publication that is not confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// A queue that wants the event refuses: full, or nobody's queue is bound.
+    /// A queue that wants the event is full. Others have taken their copy, so repeats must be rare.
+    #[error("the broker refused {what}: a queue that wants it is full")]
+    Full {
+        /// Which event.
+        what: String,
+    },
+    /// The broker refuses the event: nobody's queue is bound, the exchange is gone, it cannot be written.
     #[error("the broker refused {what}: {reason}")]
     Refused {
         /// Which event or queue.
         what: String,
-        /// Full, unroutable.
+        /// Unroutable, unwritable, or no room in the one file.
         reason: String,
     },
     /// No confirmation in time; it may have been taken.

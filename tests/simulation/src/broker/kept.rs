@@ -136,7 +136,7 @@ impl BrokerCore {
         match self.now_in() {
             Some(Trouble::Gone) => Err(PublishError::Gone("the broker is gone".into())),
             Some(Trouble::Refuses) if self.dice.percent(50) => {
-                Err(PublishError::Refused { what: "a queue".into(), reason: "it is full".into() })
+                Err(PublishError::Full { what: "an event".into() })
             }
             _ => Ok(()),
         }
