@@ -27,15 +27,23 @@ async fn until_drained(world: &World) {
     .await;
 }
 
-/// From the question to the closed change.
-async fn goes_well(world: &World, deployment: &Deployment) {
-    let number = world.until_asked(deployment).await;
-    world.approve(&number);
-    world.until_gate(deployment, "approved").await;
-    world.succeed(deployment).await;
-    world.until_state(&number, "3").await;
-    world.judge_released(deployment);
-    assert_eq!(world.changes_of(deployment).len(), 1, "one change was opened, and no extra");
+/// From the question to the closed change, all of them beside each other.
+async fn go_well(world: &World, deployments: &[Deployment]) {
+    let mut numbers = Vec::new();
+    for deployment in deployments {
+        let number = world.until_asked(deployment).await;
+        world.approve(&number);
+        numbers.push(number);
+    }
+    for deployment in deployments {
+        world.until_gate(deployment, "approved").await;
+        world.succeed(deployment).await;
+    }
+    for (deployment, number) in deployments.iter().zip(&numbers) {
+        world.until_state(number, "3").await;
+        world.judge_released(deployment);
+        assert_eq!(world.changes_of(deployment).len(), 1, "one change was opened, and no extra");
+    }
 }
 
 #[tokio::test]
@@ -51,9 +59,7 @@ async fn rabbitmq_is_killed_in_the_middle_of_a_load_and_no_webhook_is_refused_or
     until_spooled(&world, 8.0).await;
     assert_eq!(world.readiness(Role::Ingress).await, Some(200), "there is room in the spool");
     world.private_broker().restart();
-    for deployment in &deployments {
-        goes_well(&world, deployment).await;
-    }
+    go_well(&world, &deployments).await;
     until_drained(&world).await;
     nothing_was_refused(&world);
 }
@@ -69,7 +75,7 @@ async fn ingress_is_killed_while_it_holds_a_spool_and_publishes_it_in_its_next_l
     world.kill(Role::Ingress);
     world.private_broker().restart();
     world.start_role(Role::Ingress).await;
-    goes_well(&world, &deployment).await;
+    go_well(&world, &[deployment]).await;
 }
 
 #[tokio::test]
@@ -90,7 +96,7 @@ async fn a_spool_that_is_full_answers_503_and_what_it_took_is_published() {
     world.private_broker().restart();
     world.until_ready(Role::Ingress).await;
     until_drained(&world).await;
-    goes_well(&world, &world.deploy("acme/payments-api")).await;
+    go_well(&world, &[world.deploy("acme/payments-api")]).await;
 }
 
 #[tokio::test]
