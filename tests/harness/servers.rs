@@ -2,7 +2,7 @@
 //! Everything here blocks; an async test that restarts a server while its workers run uses `spawn_blocking`.
 
 mod broker;
-pub(crate) mod process;
+pub mod process;
 mod redis;
 
 use std::fs::File;
@@ -40,7 +40,11 @@ fn reserve(mark: &str) -> bool {
     File::create_new(test_directory().join(mark)).is_ok()
 }
 
-pub(crate) fn test_directory() -> PathBuf {
+/// Where everything of a run of tests lies; it is removed with the servers.
+///
+/// # Panics
+/// Outside of `scripts/test`, `scripts/servers` and `scripts/chaos`.
+pub fn test_directory() -> PathBuf {
     setting("INTERLOCK_TEST_DIR").into()
 }
 

@@ -102,7 +102,13 @@ impl Drop for Server {
 
 /// Spawns from a thread that lives as long as the process: Linux ends a child when the *thread* that made it ends
 /// (`prctl(2)`, `PR_SET_PDEATHSIG`), and the threads of tests and of a runtime come and go.
-pub(crate) fn spawn(command: Command) -> io::Result<Child> {
+///
+/// # Errors
+/// Those of the spawn.
+///
+/// # Panics
+/// Never: the spawner lives as long as the process.
+pub fn spawn(command: Command) -> io::Result<Child> {
     type Order = (Command, mpsc::Sender<io::Result<Child>>);
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {
@@ -120,7 +126,10 @@ pub(crate) fn spawn(command: Command) -> io::Result<Child> {
 }
 
 /// A free port below the range of outgoing connections, reserved among the tests of this run.
-pub(crate) fn free_port() -> u16 {
+///
+/// # Panics
+/// When none of a thousand is free.
+pub fn free_port() -> u16 {
     const FIRST: u16 = 10_000;
     const COUNT: u64 = 10_000;
     (0..1_000)

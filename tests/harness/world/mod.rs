@@ -28,7 +28,7 @@ use process::Process;
 
 pub use deployment::Deployment;
 pub use outside::Posted;
-pub use process::Role;
+pub use process::{Role, binary};
 pub use settings::Setup;
 pub use waiting::{SOON, until};
 

@@ -193,7 +193,10 @@ impl World {
 }
 
 /// The binary under test: `INTERLOCK_BIN`, else the one that was built beside this test.
-fn binary() -> PathBuf {
+///
+/// # Panics
+/// When it is not built.
+pub fn binary() -> PathBuf {
     if let Some(path) = std::env::var_os("INTERLOCK_BIN") {
         return path.into();
     }

@@ -7,7 +7,6 @@ pub mod clock;
 pub mod courier;
 pub mod dice;
 pub mod http;
-pub mod judge;
 pub mod many;
 mod people;
 pub mod play;

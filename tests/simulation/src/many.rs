@@ -5,7 +5,8 @@ use std::sync::PoisonError;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use crate::judge::Report;
+use interlock_judge::Report;
+
 use crate::play::play;
 use crate::scenario;
 use crate::script::Script;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use chrono::TimeDelta;
+use interlock_judge::{Evidence, Report, Terms, judge};
 use interlock_simulators::request_log::RequestFilter;
 use tokio::time::{sleep, sleep_until};
 
 use crate::clock::wall;
-use crate::judge::{Evidence, Report, judge};
+use crate::http::ON_ITS_WAY_MAX;
 use crate::script::{Fault, Script};
-use crate::world::{PROCESSES, SETTLE, Setting, World};
+use crate::world::{PROCESSES, SETTLE, Setting, TIMEOUT, World};
 
 /// After the last fault everything rests within this time.
 const REST_WITHIN: Duration = Duration::from_secs(45 * 60);
@@ -127,6 +128,7 @@ fn told(world: &World, script: &Script) -> Played {
     let undisturbed = script.faults().map(|(at, fault)| disturbs_until(script, at, fault)).max();
     let prefixes: BTreeMap<_, _> = views.iter().map(|view| (view.id, prefix(view))).collect();
     let evidence = Evidence {
+        terms: Terms { timeout: TIMEOUT, on_its_way: ON_ITS_WAY_MAX },
         github: world.github.journal(),
         github_requests: world.github.requests().find(&RequestFilter::default()),
         service_now: world.service_now.journal().entries(),

@@ -1,11 +1,11 @@
 //! I3, I4, I5: what was released, whether it was read before, and whether gates were decided in time.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::gates::Decision;
 use super::{Evidence, Gate, Record, Report, seconds};
-use crate::http::ON_ITS_WAY_MAX;
-use crate::world::TIMEOUT;
 
 /// How old the read of a record may be at its release.
 const READ_AGE_MAX: i64 = 5;
@@ -25,7 +25,7 @@ const RUN_READ_WITHIN: i64 = 12;
 /// I3: at some moment of the last five seconds a change of this deployment permitted the release. One
 /// residual: an answer that was meant for the attempt before opens the next one; then its run is canceled.
 pub(super) fn releases(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
-    let way = TimeDelta::from_std(ON_ITS_WAY_MAX).unwrap_or_default();
+    let way = TimeDelta::from_std(evidence.terms.on_its_way).unwrap_or_default();
     for Decision { at, released, meant_for } in &gate.decisions {
         if !released {
             report.rejected += 1;
@@ -62,6 +62,7 @@ pub(super) fn answers(gate: &Gate, evidence: &Evidence, report: &mut Report) {
         report
             .find("I5", format!("deployment {} was decided {} times", gate.deployment, gate.decisions.len()));
     }
+    let way = TimeDelta::from_std(evidence.terms.on_its_way).unwrap_or_default();
     let run = format!("/actions/runs/{}/", gate.run);
     let of_run = || evidence.github_requests.iter().filter(|request| request.path.contains(&run));
     for answer in of_run().filter(|request| request.method == "POST" && request.path.ends_with("_rule")) {
@@ -69,7 +70,7 @@ pub(super) fn answers(gate: &Gate, evidence: &Evidence, report: &mut Report) {
         let read = of_run().any(|request| {
             request.path.ends_with("/pending_deployments") && request.at >= since && request.at <= answer.at
         });
-        let own = gate.decisions.iter().any(|decision| decision.at == answer.at);
+        let own = gate.decisions.iter().any(|decision| (decision.at - answer.at).abs() <= way);
         if own && !read {
             report.opposite += 1;
             report.find("I5", format!("deployment {} was answered at {} unread", gate.deployment, answer.at));
@@ -85,7 +86,7 @@ pub(super) fn in_time(gate: &Gate, of: &[&Record], evidence: &Evidence, report: 
     };
     let decided = gate.decided_at();
     let until = decided.unwrap_or(evidence.end);
-    let watched = Watched::until(gate, of, until);
+    let watched = Watched::until(gate, of, evidence.terms.timeout, until);
     let late = |since: Option<DateTime<Utc>>, from: DateTime<Utc>, within: i64| {
         since.is_some_and(|since| until - since.max(from).max(*accepted) > seconds(within))
     };
@@ -128,11 +129,11 @@ struct Watched {
 }
 
 impl Watched {
-    fn until(gate: &Gate, of: &[&Record], until: DateTime<Utc>) -> Self {
+    fn until(gate: &Gate, of: &[&Record], timeout: Duration, until: DateTime<Utc>) -> Self {
         let mut watched = Self { overdue_since: None, permits_since: None, ever_approved: false };
         let mut now = gate.asked;
         while now <= until {
-            let deadline = deadline(gate, of, now);
+            let deadline = deadline(gate, of, timeout, now);
             let permits = of.iter().any(|record| record.permitted_between(now, now));
             watched.ever_approved |=
                 of.iter().any(|record| record.at(now).is_some_and(|snapshot| snapshot.approved_at.is_some()));
@@ -153,8 +154,8 @@ fn keep(since: &mut Option<DateTime<Utc>>, still: bool, now: DateTime<Utc>) {
 }
 
 /// When a gate must be decided, as its changes stood at a moment.
-fn deadline(gate: &Gate, of: &[&Record], now: DateTime<Utc>) -> DateTime<Utc> {
-    let first = gate.asked + TimeDelta::from_std(TIMEOUT).unwrap_or_default();
+fn deadline(gate: &Gate, of: &[&Record], timeout: Duration, now: DateTime<Utc>) -> DateTime<Utc> {
+    let first = gate.asked + TimeDelta::from_std(timeout).unwrap_or_default();
     let by_change = of.iter().filter_map(|record| {
         let snapshot = record.at(now)?;
         let approved = snapshot.approved_at.filter(|at| *at <= first - seconds(MARGIN))?;

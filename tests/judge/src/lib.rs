@@ -1,5 +1,6 @@
 //! The judge: reads the journals of the simulated systems, and what the script asked for, and says which
 //! promise was broken. It knows nothing of what the workers believe.
+#![doc = include_str!("../README.md")]
 
 mod ends;
 mod gates;
@@ -8,6 +9,7 @@ mod release;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_simulators::journal::JournalEntry;
@@ -16,9 +18,20 @@ use interlock_simulators::request_log::LoggedRequest;
 pub use self::gates::Gate;
 pub use self::records::Record;
 
+/// What was agreed: a judge has no terms of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// The policy's approval time-out.
+    pub timeout: Duration,
+    /// How long a call is on its way at most.
+    pub on_its_way: Duration,
+}
+
 /// Everything that the judge reads.
 #[derive(Debug, Clone, Default)]
 pub struct Evidence {
+    /// What was agreed.
+    pub terms: Terms,
     /// GitHub's journal.
     pub github: Vec<JournalEntry>,
     /// GitHub's request log.
