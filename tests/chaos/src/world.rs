@@ -182,6 +182,7 @@ connections:
   servicenow:
     kind: servicenow
     base_url: http://{at_service_now}
+    permits: 16
     auth: {{ basic: {{ username: interlock, password: "${{file:{place}/password}}" }} }}
     webhook: {{ secrets: ["${{file:{place}/webhook-secret}}"] }}
   github:
