@@ -82,7 +82,9 @@ impl Spool for FileSpool {
         let (at, bounds, noted) = (self.clock.now().timestamp_millis(), self.bounds, self.fill.clone());
         let kept = self.writer.ask(move |connection, _| {
             let kept = file::keep(connection, at, &bytes, bounds)?;
-            kept.map(|fill| note(&noted, fill));
+            if let Some(fill) = kept {
+                note(&noted, fill);
+            }
             Ok(kept.is_some())
         });
         if kept.await.map_err(storage)? {
