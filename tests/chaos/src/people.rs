@@ -1,4 +1,4 @@
-//! What people and pipelines do: deploy, approve, reject, look away, and end jobs.
+//! What people and pipelines do: deploy, approve, reject, and end jobs.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -13,8 +13,6 @@ use crate::plan::Plan;
 
 const LOOK: Duration = Duration::from_millis(250);
 const REJECTED_PERCENT: u64 = 15;
-/// Nobody answers: these gates run into their deadline.
-const FORGOTTEN_PERCENT: u64 = 5;
 const FAILED_PERCENT: u64 = 15;
 
 /// Everybody outside.
@@ -67,11 +65,7 @@ impl People {
     fn answer(&self, change: &Value, number: &str, answered: &mut BTreeSet<String>) {
         // The same people answer alike for each change of one deployment.
         let key = text(change, "correlation_id").split('.').nth(1).unwrap_or_default();
-        let fate = Dice::of(self.seed, key).below(100);
-        if fate < FORGOTTEN_PERCENT {
-            return;
-        }
-        let done = if fate < FORGOTTEN_PERCENT + REJECTED_PERCENT {
+        let done = if Dice::of(self.seed, key).percent(REJECTED_PERCENT) {
             !answered.contains(number) && self.service_now.reject(number, None, "not today").is_ok()
         } else {
             self.service_now.approve_all(number).is_ok()
