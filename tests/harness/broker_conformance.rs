@@ -122,6 +122,7 @@ macro_rules! broker_conformance {
             a_crash_brings_back_what_was_in_hand,
             a_watch_comes_again_with_state_and_tick,
             a_watch_may_go_round_again,
+            a_refused_fact_waits_with_its_worker,
             what_follows_is_published,
             a_delivery_is_settled_once,
             a_dead_letter_keeps_its_reason,

@@ -265,34 +265,13 @@ async fn a_broker_that_does_not_answer_is_told_in_time() {
     broker.close().await;
 }
 
-/// Runs `rabbitmqctl` against a private node, which has its own port mapper and cookie.
-fn control(node: &servers::PrivateBroker, arguments: &[&str]) {
-    let port = node.amqp_url().rsplit(':').next().and_then(|rest| rest.split('/').next().map(str::to_owned));
-    let port = port.expect("the address names a port");
-    let tests = std::env::var("INTERLOCK_TEST_DIR").expect("scripts/test or scripts/servers sets it");
-    let directory = std::path::Path::new(&tests).join(format!("rabbitmq-{port}"));
-    let ports = std::fs::read_to_string(directory.join("ports")).expect("the node wrote its ports");
-    // The port mapper's stands first.
-    let mapper = ports.split(|byte: char| !byte.is_ascii_digit()).find(|word| !word.is_empty());
-    let mapper = mapper.expect("a port");
-    let server = std::env::var("RABBITMQ_SERVER").unwrap_or("/usr/lib/rabbitmq/bin/rabbitmq-server".into());
-    let done = std::process::Command::new(std::path::Path::new(&server).with_file_name("rabbitmqctl"))
-        .envs([("HOME", directory.as_os_str()), ("ERL_EPMD_PORT", mapper.as_ref())])
-        .env("RABBITMQ_CONF_ENV_FILE", directory.join("rabbitmq-env.conf"))
-        .args(["-n", &format!("interlock-{port}@localhost")])
-        .args(arguments)
-        .output()
-        .expect("rabbitmqctl stands beside the server");
-    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_alarm_of_the_broker_refuses_at_once_and_consuming_goes_on() {
     let node = tokio::task::spawn_blocking(servers::PrivateBroker::start).await.expect("started");
     let broker = connect(&node.amqp_url()).await;
     let mut inbox = broker.consume(APPROVAL, PREFETCH).await.expect("consumed");
     broker.publish(&[hint("a")], false).await.expect("published");
-    control(&node, &["set_vm_memory_high_watermark", "0.00001"]);
+    node.control(&["set_vm_memory_high_watermark", "0.00001"]);
     let deadline = tokio::time::Instant::now() + DEADLINE * 2;
     // The broker blocks a connection when it next publishes.
     while broker.publish(&[hint("b")], false).await.is_ok() {
@@ -306,7 +285,7 @@ async fn an_alarm_of_the_broker_refuses_at_once_and_consuming_goes_on() {
     let came = came.expect("a delivery");
     let done = Settlement { publish: Vec::new(), then: Then::Ack };
     inbox.settler().settle(&came.receipt, &done).await.expect("an ack needs no publishing");
-    control(&node, &["set_vm_memory_high_watermark", "0.4"]);
+    node.control(&["set_vm_memory_high_watermark", "0.4"]);
     until_published(&broker, &hint("d")).await;
     broker.close().await;
 }

@@ -5,5 +5,6 @@
 mod broker_embedded;
 mod broker_rabbitmq;
 mod demo;
+mod faults;
 mod store;
 mod stories;

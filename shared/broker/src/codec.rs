@@ -99,6 +99,9 @@ fn headers(travel: &Travel) -> Result<FieldTable, Unwritable> {
     put(&mut table, "interlock-tick", count(travel.tick));
     put(&mut table, "interlock-tag", text(&travel.tag));
     put(&mut table, "interlock-again", AMQPValue::Boolean(travel.again));
+    if travel.owed {
+        put(&mut table, "interlock-owed", AMQPValue::Boolean(true));
+    }
     put(&mut table, "interlock-crashes", AMQPValue::LongLongInt(travel.crashes.into()));
     if let Some(noted) = travel.noted {
         put(&mut table, "interlock-noted", count(noted));
@@ -207,6 +210,7 @@ pub fn travel_of(properties: &BasicProperties, event: Option<&Event>, now: DateT
         tag: tag_of(properties, event),
         noted: count("interlock-noted"),
         again: flag(properties, "interlock-again"),
+        owed: flag(properties, "interlock-owed"),
         crashes: small("interlock-crashes").unwrap_or(0),
         reason: header(properties, "interlock-reason"),
         traceparent: header(properties, "traceparent"),

@@ -33,6 +33,9 @@ pub const LOG_BYTES: i64 = 10 * 1024 * 1024 * 1024;
 /// How long the log keeps, in days.
 pub const LOG_DAYS: u16 = 7;
 
+/// After which time a worker tries again to publish a fact that a queue refused.
+pub const OWED_FOR: Tier = Tier::FiveSeconds;
+
 /// A worker and what it wants to hear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Worker {

@@ -1,6 +1,7 @@
 //! Deliveries that come again.
 
-use super::{APPROVAL, Subject, ack, again, hint, inbox, next, stays_quiet};
+use super::{APPROVAL, CHANGE, Subject, ack, again, fault, hint, inbox, next, stays_quiet};
+use interlock_events::AttributesReader;
 use interlock_runtime::ports::broker::Travel;
 use serde_json::json;
 use std::time::Duration;
@@ -47,4 +48,23 @@ pub async fn a_watch_may_go_round_again(subject: Subject) {
     }
     ack(&*inbox, &delivered).await;
     stays_quiet(&mut inbox).await;
+}
+
+/// A fact that a queue refused comes back to the worker that owes it, and to nobody else.
+pub async fn a_refused_fact_waits_with_its_worker(subject: Subject) {
+    let mut inbox_of_other = inbox(&subject.broker, CHANGE).await;
+    let mut inbox = inbox(&subject.broker, APPROVAL).await;
+    let owed = fault("owed");
+    let left = Instant::now();
+    subject.broker.owe(APPROVAL, std::slice::from_ref(&owed)).await.expect("kept");
+    let back = next(&mut inbox).await;
+    assert!(left.elapsed() >= Duration::from_secs(4), "{:?}", left.elapsed());
+    assert!(back.travel.owed && back.travel.state.is_none() && !back.direct);
+    assert_eq!(back.event.as_ref().expect("an event").id(), owed.id());
+    again(&*inbox, &back, back.travel.clone()).await;
+    let back = next(&mut inbox).await;
+    assert!(back.travel.owed, "however often it goes round");
+    ack(&*inbox, &back).await;
+    stays_quiet(&mut inbox).await;
+    stays_quiet(&mut inbox_of_other).await;
 }

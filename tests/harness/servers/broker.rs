@@ -28,6 +28,40 @@ impl PrivateBroker {
         format!("amqp://guest:guest@127.0.0.1:{}/t0", self.0.port)
     }
 
+    /// Runs `rabbitmqctl` with these arguments; it takes a few seconds.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn control(&self, arguments: &[&str]) {
+        let directory = &self.0.directory;
+        let ports = std::fs::read_to_string(directory.join("ports")).expect("the node wrote its ports");
+        // The port mapper's stands first.
+        let mapper = ports.split(|byte: char| !byte.is_ascii_digit()).find(|word| !word.is_empty());
+        let mapper = mapper.expect("a port");
+        let server =
+            std::env::var("RABBITMQ_SERVER").unwrap_or("/usr/lib/rabbitmq/bin/rabbitmq-server".into());
+        let done = std::process::Command::new(std::path::Path::new(&server).with_file_name("rabbitmqctl"))
+            .envs([("HOME", directory.as_os_str()), ("ERL_EPMD_PORT", mapper.as_ref())])
+            .env("RABBITMQ_CONF_ENV_FILE", directory.join("rabbitmq-env.conf"))
+            .args(["-n", &format!("interlock-{}@localhost", self.0.port)])
+            .args(arguments)
+            .output()
+            .expect("rabbitmqctl stands beside the server");
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// Lets a queue hold nothing more, as if it were full: a policy may only lower what its arguments say.
+    pub fn fill(&self, queue: &str) {
+        let pattern = format!("^{}$", queue.replace('.', "\\."));
+        let full = r#"{"max-length-bytes":1}"#;
+        self.control(&["set_policy", "-p", "t0", "--apply-to", "queues", queue, &pattern, full]);
+    }
+
+    /// Takes away what [`PrivateBroker::fill`] did.
+    pub fn empty(&self, queue: &str) {
+        self.control(&["clear_policy", "-p", "t0", queue]);
+    }
+
     /// Ends the node at once, without a chance to write anything.
     pub fn kill9(&mut self) {
         self.0.kill9();

@@ -125,6 +125,35 @@ impl World {
         assert!(wait_until(STOP_MAX, || process.has_ended()), "{} does not end when told to", role.name());
     }
 
+    /// Waits until a role has ended by itself; its exit code.
+    ///
+    /// # Panics
+    /// When it goes on.
+    pub fn until_ended(&mut self, role: Role) -> Option<i32> {
+        let mut process = self.roles.remove(&role).unwrap_or_else(|| panic!("{} does not run", role.name()));
+        assert!(wait_until(STOP_MAX, || process.has_ended()), "{} goes on", role.name());
+        process.child.wait().expect("a child of this process can be waited for").code()
+    }
+
+    /// Runs a tool of the binary on this world's broker and store; what it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn tool(&self, arguments: &[&str]) -> String {
+        let mut command = Command::new(binary());
+        command.args(arguments).arg("--config").arg(self.config_file());
+        command.env("INTERLOCK__BROKER", &self.amqp_url).env("INTERLOCK__STORE", self.redis.redis_url());
+        let done = command.stdin(Stdio::null()).output().expect("the binary runs");
+        assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// Whoever connects to the broker from now on does it as this user.
+    pub fn sign_in(&mut self, user: &str, password: &str) {
+        let (_, rest) = self.amqp_url.split_once('@').expect("the address names a user");
+        self.amqp_url = format!("amqp://{user}:{password}@{rest}");
+    }
+
     /// Stops a role's clock: it lives and does nothing.
     pub fn freeze(&self, role: Role) {
         self.roles[&role].signal("-STOP");

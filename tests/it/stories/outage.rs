@@ -81,6 +81,15 @@ async fn a_queue_that_is_deleted_while_its_worker_is_stopped_closes_ingress_and_
 
 #[tokio::test]
 async fn a_binding_that_is_deleted_beneath_a_running_worker_is_restored_and_the_hole_is_taken_up() {
+    what_falls_past_a_binding_is_taken_up(async |_| {}).await;
+}
+
+#[tokio::test]
+async fn what_fell_past_a_binding_is_taken_up_also_when_redis_forgot_what_has_come() {
+    what_falls_past_a_binding_is_taken_up(async |world| world.redis.flush()).await;
+}
+
+async fn what_falls_past_a_binding_is_taken_up(meanwhile: impl AsyncFnOnce(&World)) {
     let world = World::start().await;
     let seen = world.deploy("acme/before");
     world.until_asked(&seen).await;
@@ -95,11 +104,13 @@ async fn a_binding_that_is_deleted_beneath_a_running_worker_is_restored_and_the_
         .expect("unbound");
     let lost = world.deploy(REPOSITORY);
     world.until_told(&lost, "deployment.requested").await;
+    meanwhile(&world).await;
     world.thaw(Role::ChangeWorker);
     until_bound_again(&world).await;
     world.until_asked(&lost).await;
     assert!(world.metric(Role::ChangeWorker, TAKEN_UP, &[]).await >= 1.0, "it was taken up from the log");
     assert_eq!(world.changes_of(&lost).len(), 1);
+    assert_eq!(world.changes_of(&seen).len(), 1);
 }
 
 /// Nothing says whether a binding stands but what comes through it: deployments that need no change do no harm.

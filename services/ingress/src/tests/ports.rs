@@ -92,6 +92,10 @@ impl Broker for RecordingBroker {
         Err(PublishError::Gone("ingress must not ask for this".into()))
     }
 
+    async fn owe(&self, _: &'static str, _: &[Event]) -> Result<(), PublishError> {
+        Err(PublishError::Gone("ingress must not ask for this".into()))
+    }
+
     async fn dead_letters(&self, _: &str, _: usize) -> Result<Vec<DeadLetter>, BrokerError> {
         not_here()
     }

@@ -21,18 +21,21 @@ fn any_travel() -> impl Strategy<Value = Travel> {
     let times = (0..4_000_000_000i64, 0..1_000_000_000u32);
     let texts = (".{0,40}", proptest::option::of(".{0,200}"), proptest::option::of("[0-9a-f-]{0,55}"));
     let state = proptest::option::of(("[a-z]{1,8}", any::<i64>(), ".{0,40}"));
-    (numbers, times, texts, state, any::<bool>()).prop_map(|(numbers, times, texts, state, again)| Travel {
-        attempt: numbers.0,
-        first_at: DateTime::from_timestamp(times.0, times.1).unwrap(),
-        state: state.map(|(name, number, text)| json!({ name: number, "text": text })),
-        tick: numbers.1,
-        tag: format!("t{}", texts.0),
-        noted: numbers.2,
-        again,
-        crashes: numbers.3,
-        reason: texts.1,
-        traceparent: texts.2,
-    })
+    (numbers, times, texts, state, any::<(bool, bool)>()).prop_map(
+        |(numbers, times, texts, state, (again, owed))| Travel {
+            attempt: numbers.0,
+            first_at: DateTime::from_timestamp(times.0, times.1).unwrap(),
+            state: state.map(|(name, number, text)| json!({ name: number, "text": text })),
+            tick: numbers.1,
+            tag: format!("t{}", texts.0),
+            noted: numbers.2,
+            again,
+            owed,
+            crashes: numbers.3,
+            reason: texts.1,
+            traceparent: texts.2,
+        },
+    )
 }
 
 proptest! {

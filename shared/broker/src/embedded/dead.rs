@@ -75,6 +75,7 @@ pub(super) fn replay(
         state: before.state,
         traceparent: before.traceparent,
         again: true,
+        owed: before.owed,
         ..Travel::first(now, nonce.to_owned())
     };
     let message =

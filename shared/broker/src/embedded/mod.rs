@@ -164,6 +164,13 @@ impl Broker for Embedded {
         taken_up.await.map_err(Failure::at_publish)
     }
 
+    async fn owe(&self, worker: &'static str, events: &[Event]) -> Result<(), PublishError> {
+        let (events, mark) = (events.to_vec(), self.mark(false));
+        let owed =
+            self.writer.ask(move |connection, rung| publish::owe(connection, rung, worker, &events, &mark));
+        owed.await.map_err(Failure::at_publish)
+    }
+
     async fn dead_letters(&self, worker: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
         let worker = known(worker)?;
         self.read(move |connection| dead::read(connection, worker, limit)).await

@@ -10,7 +10,7 @@ use super::failure::Failure;
 use super::queue::{self, Message};
 use super::writer::Rung;
 use super::{log, stored};
-use crate::topology::{WORKERS, intake};
+use crate::topology::{OWED_FOR, WORKERS, intake};
 
 /// How many messages may be ready in an intake before the door closes.
 pub(super) const INTAKE_MAX: u64 = 10_000;
@@ -84,6 +84,29 @@ pub(super) fn take_up(
             due: None,
             event: &stored::event_bytes(event)?,
             travel: &mark.travel(event),
+            direct: false,
+        };
+        queue::put(connection, &message)?;
+    }
+    rung.insert(worker);
+    Ok(())
+}
+
+/// Keeps refused facts with their worker, in the lane that has no bound.
+pub(super) fn owe(
+    connection: &Connection,
+    rung: &mut Rung,
+    worker: &'static str,
+    events: &[Event],
+    mark: &Mark,
+) -> Result<(), Failure> {
+    for event in events {
+        let message = Message {
+            worker,
+            lane: queue::WATCH,
+            due: Some(mark.now + OWED_FOR.duration()),
+            event: &stored::event_bytes(event)?,
+            travel: &Travel { owed: true, ..mark.travel(event) },
             direct: false,
         };
         queue::put(connection, &message)?;

@@ -70,6 +70,8 @@ struct Stored {
     tag: String,
     noted: Option<u64>,
     again: bool,
+    #[serde(default)]
+    owed: bool,
     crashes: u32,
     reason: Option<String>,
     traceparent: Option<String>,
@@ -77,18 +79,18 @@ struct Stored {
 
 impl From<Travel> for Stored {
     fn from(travel: Travel) -> Self {
-        let Travel { attempt, first_at, state, tick, tag, noted, again, crashes, reason, traceparent } =
+        let Travel { attempt, first_at, state, tick, tag, noted, again, owed, crashes, reason, traceparent } =
             travel;
         let reason = reason.map(|reason| short(&reason).to_owned());
-        Self { attempt, first_at, state, tick, tag, noted, again, crashes, reason, traceparent }
+        Self { attempt, first_at, state, tick, tag, noted, again, owed, crashes, reason, traceparent }
     }
 }
 
 impl From<Stored> for Travel {
     fn from(stored: Stored) -> Self {
-        let Stored { attempt, first_at, state, tick, tag, noted, again, crashes, reason, traceparent } =
+        let Stored { attempt, first_at, state, tick, tag, noted, again, owed, crashes, reason, traceparent } =
             stored;
-        Self { attempt, first_at, state, tick, tag, noted, again, crashes, reason, traceparent }
+        Self { attempt, first_at, state, tick, tag, noted, again, owed, crashes, reason, traceparent }
     }
 }
 

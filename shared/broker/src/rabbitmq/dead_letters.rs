@@ -73,6 +73,7 @@ fn fresh(
         state: before.state,
         traceparent: before.traceparent,
         again: true,
+        owed: before.owed,
         ..Travel::first(now, nonce.to_owned())
     };
     let mut outgoing = outgoing::to(&Destination::Resume(worker), &event, &travel, now)?;

@@ -18,7 +18,7 @@ use std::time::Duration;
 use anyhow::Context;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use interlock_events::Event;
+use interlock_events::{Event, traceparent_of};
 use interlock_runtime::ports::broker::{
     Broker, BrokerError, DeadLetter, Inbox, LogEntry, Prefetch, PublishError, Standing, Travel,
 };
@@ -29,7 +29,7 @@ use self::inbox::RabbitInbox;
 use self::link::{Link, Purpose, Target};
 use self::outgoing::Destination;
 use self::publisher::Publisher;
-use crate::topology;
+use crate::topology::{self, OWED_FOR};
 
 const HEARTBEAT_S: u16 = 10;
 
@@ -250,6 +250,16 @@ impl Broker for RabbitMq {
             outgoing::to(&Destination::Resume(worker), &Ok(event.clone()), &travel, now)
         };
         self.publisher.send(&events.iter().map(copy).collect::<Result<Vec<_>, _>>()?).await
+    }
+
+    async fn owe(&self, worker: &'static str, events: &[Event]) -> Result<(), PublishError> {
+        let now = self.clock.now();
+        let owed = |event: &Event| {
+            let first = Travel::first(now, self.clock.tag());
+            let travel = Travel { owed: true, traceparent: traceparent_of(event), ..first };
+            outgoing::to(&Destination::Delay(worker, OWED_FOR), &Ok(event.clone()), &travel, now)
+        };
+        self.publisher.send(&events.iter().map(owed).collect::<Result<Vec<_>, _>>()?).await
     }
 
     async fn dead_letters(&self, worker: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {

@@ -69,6 +69,12 @@ pub trait Broker: Send + Sync + 'static {
     /// [`PublishError`].
     async fn take_up(&self, worker: &'static str, events: &[Event]) -> Result<(), PublishError>;
 
+    /// Keeps facts that a queue refuses with their worker, who publishes them by and by ([`Travel::owed`]).
+    ///
+    /// # Errors
+    /// [`PublishError`].
+    async fn owe(&self, worker: &'static str, events: &[Event]) -> Result<(), PublishError>;
+
     /// A worker's dead letters, oldest first, at most `limit`. Looking does not change them.
     ///
     /// # Errors
@@ -176,6 +182,8 @@ pub struct Travel {
     pub noted: Option<u64>,
     /// A repeat by spool, sweep, tool or log.
     pub again: bool,
+    /// A fact that a queue refused: its worker publishes it, and does nothing else with it.
+    pub owed: bool,
     /// How often a process died with it in hand, as far as we counted.
     pub crashes: u32,
     /// Why it came here by way of a delay.
@@ -196,6 +204,7 @@ impl Travel {
             tag,
             noted: None,
             again: false,
+            owed: false,
             crashes: 0,
             reason: None,
             traceparent: None,

@@ -4,6 +4,7 @@
 //! worker leaves a receipt in the Store for each event that reaches it, makes sure every ten seconds
 //! that its queue and bindings stand, and compares the log with the receipts.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -11,6 +12,7 @@ use interlock_events::{AttributesReader, Event};
 use tokio::task::JoinHandle;
 
 use super::Context;
+use super::arrivals::Arrivals;
 use crate::ports::broker::{BrokerError, LogEntry};
 use crate::ports::store::Claim;
 use crate::signals::Shutdown;
@@ -48,11 +50,12 @@ fn receipt_key(worker: &str, id: &str) -> String {
 pub(super) fn start(
     worker: &'static str,
     types: Vec<&'static str>,
+    arrivals: Arc<Arrivals>,
     context: Context,
     shutdown: Shutdown,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let audit = Audit { worker, types, context };
+        let mut audit = Audit { worker, types, arrivals, looked: None, context };
         loop {
             if let Err(fault) = audit.turn().await {
                 tracing::debug!(worker, %fault, "cannot compare the log with what arrived");
@@ -67,27 +70,36 @@ pub(super) fn start(
 struct Audit {
     worker: &'static str,
     types: Vec<&'static str>,
+    arrivals: Arc<Arrivals>,
+    /// Up to when this process itself has compared: a flush of the Store takes the common note of it.
+    looked: Option<DateTime<Utc>>,
     context: Context,
 }
 
 impl Audit {
-    async fn turn(&self) -> Result<(), BrokerError> {
+    async fn turn(&mut self) -> Result<(), BrokerError> {
         let standing = self.context.broker.reassert(self.worker).await?;
-        if !self.context.broker.can_lose() || !self.is_ours().await {
+        if !self.context.broker.can_lose() {
+            return Ok(());
+        }
+        if !self.is_ours().await {
+            self.looked = self.last_look().await.or(self.looked);
             return Ok(());
         }
         let now = self.context.clock.now();
-        let last = self.last_look().await;
+        let last = self.last_look().await.or(self.looked);
         let since = match (standing.was_missing, last) {
             (true, Some(last)) => last - IN_HAND,
             // Receipts of what is older have ended.
             (false, Some(last)) => (last - ON_ITS_WAY).max(now - RECEIPTS_STAND),
             (true, None) => now - UNKNOWN_HOLE,
-            (false, None) => now,
+            // Nobody remembers a look: the Store was emptied while this process was away, or never used.
+            (false, None) => now - IN_HAND,
         };
         // What is ready in the queue has not reached anybody yet; it is no hole.
         if standing.was_missing || standing.ready == 0 {
-            let upto = self.take_up_absent(since, now - ON_ITS_WAY, standing.was_missing).await?;
+            let upto = self.take_up_absent(since, now - ON_ITS_WAY).await?;
+            self.looked = Some(upto);
             let _ = self.context.store.put(&self.look_key(), &upto.to_rfc3339(), LOOK_LIFE).await;
         }
         Ok(())
@@ -109,25 +121,16 @@ impl Audit {
         self.context.store.get(&self.look_key()).await.ok().flatten()?.parse().ok()
     }
 
-    /// Takes up what has no receipt, and says up to when the log was compared.
+    /// Takes up what has no receipt, and says up to when the log was compared. After a flush of the Store that may
+    /// be an event which another process has had: it comes once more, which is harmless.
     async fn take_up_absent(
         &self,
         since: DateTime<Utc>,
         upto: DateTime<Utc>,
-        was_missing: bool,
     ) -> Result<DateTime<Utc>, BrokerError> {
-        let remembered = self
-            .context
-            .store
-            .epoch()
-            .await
-            .map_err(|fault| BrokerError::Unavailable(fault.to_string()))?
-            .since;
         let (page, whole) = self.page(since).await?;
         let reached = if whole { upto } else { page.last().map_or(upto, |entry| entry.at.min(upto)) };
-        // Older receipts are lost with the Store's memory; only a queue that was missing proves a hole then.
-        let due =
-            page.into_iter().filter(|entry| entry.at <= upto && (was_missing || entry.at >= remembered));
+        let due = page.into_iter().filter(|entry| entry.at <= upto && !self.arrivals.has(entry.event.id()));
         let absent = self.without_receipt(due.collect()).await?;
         if !absent.is_empty() {
             tracing::warn!(

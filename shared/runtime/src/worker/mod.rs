@@ -3,7 +3,9 @@
 //! Only here is anything published or acked for a worker. A reaction gets a delivery and returns an
 //! outcome; what follows is confirmed before the delivery is acked.
 
+mod arrivals;
 mod audit;
+mod doors;
 mod fairness;
 mod session;
 mod settlement;
@@ -24,6 +26,7 @@ use crate::ports::clock::Clock;
 use crate::ports::http::Http;
 use crate::ports::store::Store;
 use crate::signals::Shutdown;
+use arrivals::Arrivals;
 use subscriber::{Reaction, Typed};
 use timer::Timer;
 
@@ -78,10 +81,11 @@ impl Worker {
     /// Runs until `shutdown`, then finishes what is in hand.
     pub async fn run(self, context: Context, shutdown: Shutdown) {
         let types: Vec<&'static str> = self.reactions.keys().copied().collect();
+        let arrivals = Arc::<Arrivals>::default();
         let timers: Vec<_> =
             self.timers.into_iter().map(|timer| timer.start(context.clone(), shutdown.clone())).collect();
-        let audit = audit::start(self.name, types, context.clone(), shutdown.clone());
-        let desk = session::Desk::new(self.name, self.reactions, context.clone());
+        let audit = audit::start(self.name, types, arrivals.clone(), context.clone(), shutdown.clone());
+        let desk = session::Desk::new(self.name, self.reactions, arrivals, context.clone());
         let mut failures = 0_u32;
         while !shutdown.has_begun() {
             match desk.session(&shutdown).await {

@@ -13,6 +13,8 @@ use tokio::sync::RwLock;
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use super::arrivals::Arrivals;
+use super::doors::Doors;
 use super::fairness::{Share, Shares};
 use super::settlement::{self, Origin};
 use super::subscriber::{Delivery, Handled, Reaction};
@@ -40,9 +42,12 @@ pub(super) struct Desk {
     worker: &'static str,
     reactions: Arc<BTreeMap<&'static str, Arc<dyn Reaction>>>,
     context: Context,
+    arrivals: Arc<Arrivals>,
     shares: Shares,
     /// Held by everybody for reading; by a suspected poison alone for writing.
     alone: Arc<RwLock<()>>,
+    /// What is refused at the moment.
+    doors: Arc<Doors>,
     /// Outcomes that the broker does not take: nothing new is pulled meanwhile.
     stuck: Arc<AtomicUsize>,
 }
@@ -51,6 +56,7 @@ impl Desk {
     pub(super) fn new(
         worker: &'static str,
         reactions: BTreeMap<&'static str, Arc<dyn Reaction>>,
+        arrivals: Arc<Arrivals>,
         context: Context,
     ) -> Self {
         let shares = Shares::of(context.concurrency);
@@ -58,8 +64,10 @@ impl Desk {
             worker,
             reactions: Arc::new(reactions),
             context,
+            arrivals,
             shares,
             alone: Arc::default(),
+            doors: Arc::default(),
             stuck: Arc::default(),
         }
     }
@@ -114,7 +122,7 @@ impl Desk {
             Err(unreadable) => {
                 let reason = format!("the message is no event: {}", unreadable.reason);
                 let then = Then::Dead { reason, attempts: delivered.travel.attempt };
-                self.settle(&delivered, &Settlement { publish: Vec::new(), then }, settler).await;
+                self.settle(&delivered, Settlement { publish: Vec::new(), then }, settler).await;
                 return;
             }
         };
@@ -133,7 +141,7 @@ impl Desk {
         async {
             let (settlement, ()) =
                 tokio::join!(self.decide(&delivered, &event), self.receipt(&delivered, &event));
-            self.settle(&delivered, &settlement, settler).await;
+            self.settle(&delivered, settlement, settler).await;
         }
         .instrument(span)
         .await;
@@ -141,6 +149,9 @@ impl Desk {
 
     async fn decide(&self, delivered: &Delivered, event: &Event) -> Settlement {
         let travel = &delivered.travel;
+        if travel.owed {
+            return self.pay(travel, event);
+        }
         if travel.crashes >= CRASHES_MAX {
             let reason = format!("{} processes died with it in hand", travel.crashes);
             return self.conclude(Handled::Dead { reason }, delivered, event, None);
@@ -150,9 +161,8 @@ impl Desk {
             return settlement::unchanged(Tier::OneSecond, travel);
         }
         let Some(share) = self.share(delivered, event) else {
-            let waited = (self.context.clock.now() - travel.first_at).to_std().unwrap_or_default();
             metrics::counter!("interlock_deferred_total", "worker" => self.worker).increment(1);
-            return settlement::unchanged(settlement::round(waited), travel.clone());
+            return settlement::unchanged(settlement::round(self.waited(travel)), travel.clone());
         };
         let settlement = if travel.crashes > 0 {
             let _alone = self.alone.write().await;
@@ -165,9 +175,22 @@ impl Desk {
         settlement
     }
 
+    /// A fact of ours that a queue refused before: published now, unless the queue still refuses its like.
+    fn pay(&self, travel: &Travel, event: &Event) -> Settlement {
+        if self.doors.is_shut(event, self.context.clock.instant()) {
+            return settlement::unchanged(settlement::round(self.waited(travel)), travel.clone());
+        }
+        Settlement { publish: vec![event.clone()], then: Then::Ack }
+    }
+
+    fn waited(&self, travel: &Travel) -> Duration {
+        (self.context.clock.now() - travel.first_at).to_std().unwrap_or_default()
+    }
+
     /// It has reached its worker, whatever becomes of it: the audit need not take it up.
     async fn receipt(&self, delivered: &Delivered, event: &Event) {
-        if delivered.travel.state.is_none() {
+        if delivered.travel.state.is_none() && !delivered.travel.owed {
+            self.arrivals.note(event.id());
             audit::receipt(self.worker, event, &self.context).await;
         }
     }
@@ -279,18 +302,17 @@ impl Desk {
         settlement::settlement(handled, &origin)
     }
 
-    /// Keeps the delivery until its outcome is confirmed, and lets nothing new in meanwhile.
-    async fn settle(&self, delivered: &Delivered, settlement: &Settlement, settler: &dyn Settler) {
+    /// Keeps the delivery until its outcome is confirmed, and lets nothing new in meanwhile. Facts that a queue
+    /// refuses wait apart: one full queue of another worker must not hold up the gates that are due.
+    async fn settle(&self, delivered: &Delivered, mut settlement: Settlement, settler: &dyn Settler) {
         let mut pause = Duration::from_millis(200);
         let mut stuck = None;
-        while let Err(fault) = settler.settle(&delivered.receipt, settlement).await {
-            if matches!(fault, PublishError::Gone(_)) {
-                tracing::debug!(%fault, "the delivery comes again");
-                // Unless its queue is gone: then the log brings it, if it has no receipt.
-                if let (Ok(event), None) = (&delivered.event, &delivered.travel.state) {
-                    audit::take_back_receipt(self.worker, event, &self.context).await;
-                }
-                break;
+        loop {
+            let Err(fault) = self.try_to_settle(delivered, &settlement, settler).await else { return };
+            match &fault {
+                PublishError::Gone(_) => return self.let_go(delivered, &fault).await,
+                PublishError::Refused { .. } if self.set_aside(&mut settlement, &fault).await => continue,
+                PublishError::Refused { .. } | PublishError::Unconfirmed { .. } => {}
             }
             if stuck.is_none() {
                 stuck = Some(Stuck::new(&self.stuck));
@@ -298,6 +320,53 @@ impl Desk {
             }
             tokio::time::sleep(self.context.clock.jittered(pause)).await;
             pause = (pause * 2).min(SETTLE_PAUSE_MAX);
+        }
+    }
+
+    async fn try_to_settle(
+        &self,
+        delivered: &Delivered,
+        settlement: &Settlement,
+        settler: &dyn Settler,
+    ) -> Result<(), PublishError> {
+        let facts = &settlement.publish;
+        if !self.doors.let_through(facts, self.context.clock.instant()) {
+            let what = facts.iter().map(AttributesReader::ty).collect::<Vec<_>>().join(", ");
+            return Err(PublishError::Refused { what, reason: "others of its type were, just now".into() });
+        }
+        let settled = settler.settle(&delivered.receipt, settlement).await;
+        match &settled {
+            Ok(()) => self.doors.taken(facts),
+            Err(PublishError::Refused { .. }) => self.doors.refused(facts, self.context.clock.instant()),
+            Err(_) => {}
+        }
+        settled
+    }
+
+    /// Moves refused facts into a tier of our own, from where they are published by and by.
+    async fn set_aside(&self, settlement: &mut Settlement, fault: &PublishError) -> bool {
+        if settlement.publish.is_empty() {
+            return false;
+        }
+        tracing::warn!(worker = self.worker, %fault, "facts are refused and wait apart");
+        metrics::counter!("interlock_owed_total", "worker" => self.worker)
+            .increment(settlement.publish.len() as u64);
+        let owed = self.context.broker.owe(self.worker, &settlement.publish).await;
+        if let Err(fault) = &owed {
+            tracing::warn!(worker = self.worker, %fault, "nor does their tier take them");
+        } else {
+            settlement.publish.clear();
+        }
+        owed.is_ok()
+    }
+
+    /// The delivery comes again by itself.
+    async fn let_go(&self, delivered: &Delivered, fault: &PublishError) {
+        tracing::debug!(%fault, "the delivery comes again");
+        // Unless its queue is gone: then the log brings it, if it has no receipt.
+        if let (Ok(event), None) = (&delivered.event, &delivered.travel.state) {
+            self.arrivals.forget(event.id());
+            audit::take_back_receipt(self.worker, event, &self.context).await;
         }
     }
 }

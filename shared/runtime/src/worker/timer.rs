@@ -115,11 +115,19 @@ impl<'a> Left<'a> {
 
     async fn publish(&mut self, worker: &'static str, context: &Context) -> Result<(), PublishError> {
         if !self.facts.is_empty() {
-            context.broker.publish(self.facts, false).await?;
+            match context.broker.publish(self.facts, false).await {
+                // The queues that were not full have them: sending them again and again would fill those.
+                Err(PublishError::Refused { .. }) => context.broker.owe(worker, self.facts).await?,
+                published => published?,
+            }
             self.facts = &[];
         }
         if !self.repeats.is_empty() {
-            context.broker.publish(self.repeats, true).await?;
+            match context.broker.publish(self.repeats, true).await {
+                // The next turn finds them again.
+                Err(PublishError::Refused { .. }) => {}
+                published => published?,
+            }
             self.repeats = &[];
         }
         if !self.take_up.is_empty() {

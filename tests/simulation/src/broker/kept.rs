@@ -299,7 +299,8 @@ impl BrokerCore {
         let Some((_, message, _)) = place.map(|place| state.dead.remove(place)) else { return false };
         drop(state);
         let first = Travel::first(message.travel.first_at.min(now), nonce.to_owned());
-        let travel = Travel { state: message.travel.state.clone(), again: true, ..first };
+        let travel =
+            Travel { state: message.travel.state.clone(), again: true, owed: message.travel.owed, ..first };
         self.put(worker, Message::again(message.event, travel));
         true
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use interlock_broker::topology::{WORKERS, intake};
+use interlock_broker::topology::{OWED_FOR, WORKERS, intake};
 use interlock_events::Event;
 use interlock_runtime::ports::broker::{
     Broker, BrokerError, DeadLetter, Inbox, LogEntry, Prefetch, PublishError, Standing, Travel,
@@ -110,6 +110,18 @@ impl Broker for SimBroker {
             self.core.trouble()?;
             let travel = Travel { again: true, ..Travel::first(self.clock.now(), self.clock.tag()) };
             self.core.put(known, Message::again(Ok(event.clone()), travel));
+        }
+        Ok(())
+    }
+
+    async fn owe(&self, worker: &'static str, events: &[Event]) -> Result<(), PublishError> {
+        for event in events {
+            self.process.point("broker owe").await;
+            // A worker's own tiers have no bound: only what is wrong with the whole broker is wrong with them.
+            self.core.reachable().map_err(|fault| PublishError::Gone(fault.to_string()))?;
+            let travel = Travel { owed: true, ..Travel::first(self.clock.now(), self.clock.tag()) };
+            self.core.delay(worker, OWED_FOR, Message::again(Ok(event.clone()), travel));
+            self.core.doubt()?;
         }
         Ok(())
     }

@@ -55,6 +55,10 @@ impl Broker for BrokenBroker {
         self.broker.take_up(worker, events).await
     }
 
+    async fn owe(&self, worker: &'static str, events: &[Event]) -> Result<(), PublishError> {
+        self.broker.owe(worker, events).await
+    }
+
     async fn dead_letters(&self, worker: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError> {
         self.broker.dead_letters(worker, limit).await
     }
