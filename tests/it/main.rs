@@ -5,5 +5,6 @@
 mod broker_embedded;
 mod broker_rabbitmq;
 mod demo;
+mod platform_pause;
 mod store;
 mod stories;

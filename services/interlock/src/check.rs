@@ -28,7 +28,7 @@ pub fn faults(config: &Config, file: Option<&Path>, roles: &[Role]) -> Faults {
     faults.gather(interlock_servicenow::webhook_sources(config));
     match ports::machine() {
         Ok((clock, http)) => {
-            faults.gather(interlock_platforms::platforms(config, &http, &clock));
+            faults.gather(interlock_platforms::platforms(config, &http, &clock, None));
         }
         Err(fault) => tracing::warn!(%fault, "the platforms' sections are not looked at"),
     }

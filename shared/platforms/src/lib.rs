@@ -4,6 +4,7 @@
 mod adapters;
 mod error;
 mod github;
+mod pause;
 mod platform;
 
 pub(crate) use adapters::Adapter;

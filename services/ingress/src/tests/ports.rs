@@ -246,6 +246,10 @@ impl Store for MemoryStore {
         unasked()
     }
 
+    async fn paused(&self, _: &str) -> Result<Option<Duration>, StoreError> {
+        unasked()
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         unasked()
     }

@@ -252,6 +252,12 @@ impl Store for FakeStore {
         Ok(())
     }
 
+    async fn paused(&self, _: &str) -> Result<Option<Duration>, StoreError> {
+        self.there()?;
+        let until = *self.paused_until.lock().unwrap();
+        Ok(until.and_then(|until| until.checked_duration_since(Instant::now())))
+    }
+
     async fn claim(&self, _: &str, _: &str, _: Duration) -> Result<Claim, StoreError> {
         unused()
     }
