@@ -55,5 +55,5 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(FollowHint::<ChangeUpdated>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentStarted>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentFinished>::new(desk.clone()))
-        .every(poll, "poll-pending-changes", poll::PollPendingChanges { desk })
+        .every(poll, "poll-pending-changes", poll::PollPendingChanges::new(desk))
 }

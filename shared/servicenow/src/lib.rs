@@ -11,11 +11,13 @@ mod names;
 mod next_states;
 mod note;
 mod page;
+mod outage;
 mod query;
 mod read;
 mod row;
 mod settings;
 mod skew;
+mod standing;
 mod webhook;
 mod write;
 
