@@ -147,17 +147,52 @@ pub enum DeadLetters {
         /// Its id in the list.
         id: String,
     },
-    /// Gives one, or all of a worker, back to that worker.
+    /// Gives letters back to their worker.
     Replay {
         /// Whose.
         worker: String,
-        /// Its id in the list.
-        #[arg(required_unless_present = "all")]
-        id: Option<String>,
-        /// All that are there now.
-        #[arg(long, conflicts_with = "id")]
-        all: bool,
+        /// Which of them.
+        #[command(flatten)]
+        which: Which,
     },
+    /// Mends one letter's event and gives it back; with neither --set nor --file in $EDITOR.
+    Edit {
+        /// Whose.
+        worker: String,
+        /// Its id in the list.
+        id: String,
+        /// The whole event as this file has it.
+        #[arg(long, value_name = "FILE", conflicts_with = "set")]
+        file: Option<PathBuf>,
+        /// A field of its data, such as change.number="CHG0030001"; may be given several times.
+        #[arg(long, value_name = "PATH=JSON")]
+        set: Vec<String>,
+    },
+    /// Removes letters for good; the log keeps what they were and why.
+    Drop {
+        /// Whose.
+        worker: String,
+        /// Which of them.
+        #[command(flatten)]
+        which: Which,
+        /// Why, for the record.
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Which of a worker's dead letters.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// The one of this id in the list.
+    pub id: Option<String>,
+    /// All that are there now.
+    #[arg(long)]
+    pub all: bool,
+    /// Those of one cause: as the list shows it, or a part of it.
+    #[arg(long, value_name = "TEXT")]
+    pub cause: Option<String>,
 }
 
 impl Arguments {
@@ -207,10 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_wants_one_letter_or_all() {
+    fn a_replay_wants_one_letter_a_cause_or_all() {
         assert!(parse("interlock dead-letters replay change-worker").is_err());
         assert!(parse("interlock dead-letters replay change-worker 3 --all").is_err());
         assert!(parse("interlock dead-letters replay change-worker --all").is_ok());
+        assert!(parse("interlock dead-letters replay change-worker --cause gone").is_ok());
+        assert!(parse("interlock dead-letters drop change-worker 3").is_err(), "a reason is wanted");
+        assert!(parse("interlock dead-letters drop change-worker 3 --reason old").is_ok());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod check;
 mod dead_letters;
 mod demo;
 mod explain;
+mod hand;
 mod ports;
 mod process;
 mod roles;

@@ -96,7 +96,17 @@ impl Broker for RecordingBroker {
         not_here()
     }
 
-    async fn replay_dead_letter(&self, _: &str, _: &str, _: &str) -> Result<bool, BrokerError> {
+    async fn replay_dead_letter(
+        &self,
+        _: &str,
+        _: &str,
+        _: Option<&Event>,
+        _: &str,
+    ) -> Result<bool, BrokerError> {
+        not_here()
+    }
+
+    async fn drop_dead_letter(&self, _: &str, _: &str) -> Result<bool, BrokerError> {
         not_here()
     }
 
