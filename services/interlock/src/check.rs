@@ -1,6 +1,7 @@
 //! Everything that can be known to be wrong with a configuration before anything is bound or connected.
 
 mod against_broker;
+mod secrets;
 
 use std::path::Path;
 
@@ -12,8 +13,17 @@ use crate::roles::Role;
 use crate::{arguments, ports, say};
 
 /// `config check`: reports every fault, or that there is none.
-pub async fn run(file: Option<&Path>, with_broker: bool) -> anyhow::Result<()> {
-    let config = arguments::load_to_run(file, &Role::ALL)?;
+pub async fn run(file: Option<&Path>, with_broker: bool, skip_secrets: bool) -> anyhow::Result<()> {
+    let config = arguments::load_and_check(file, |config| {
+        let mut found = faults(config, file, &Role::ALL);
+        if !skip_secrets {
+            found.gather(secrets::faults(config).into_result());
+        }
+        found
+    })?;
+    for warning in secrets::warnings(&config) {
+        say::fault(format_args!("warning: {warning}"));
+    }
     let source = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
     let (connections, policies) = (config.connections().count(), config.policies.len());
     say::line(format_args!("{source}: no faults; {connections} connections, {policies} policies"));
