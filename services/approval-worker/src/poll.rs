@@ -15,7 +15,7 @@ use crate::Desk;
 use crate::gate::seen;
 use crate::hint::Hint;
 use crate::projection::Copy;
-use trouble::Troubles;
+use trouble::{Of, Troubles};
 
 pub(crate) struct PollPendingChanges {
     desk: Arc<Desk>,
@@ -39,12 +39,14 @@ impl Task for PollPendingChanges {
         for (instance, service_now) in &self.desk.service_now {
             let gates = by_instance.remove(instance).unwrap_or_default();
             if let Some(said) = service_now.refused() {
-                events.extend(self.in_trouble(instance, &said).await);
-            } else if !gates.is_empty() && !self.troubles.is_left_alone(instance, self.now()) {
-                events.extend(self.poll(instance, gates).await);
-            } else if !self.troubles.is_left_alone(instance, self.now()) {
-                // Nothing hangs on it: whatever was wrong is asked about when something does.
+                events.extend(self.in_trouble(instance, Of::Credentials, &said).await);
+                continue;
+            }
+            if self.troubles.is_of_credentials(instance) {
                 self.out_of_trouble(instance).await;
+            }
+            if !gates.is_empty() && !self.troubles.is_left_alone(instance, self.now()) {
+                events.extend(self.poll(instance, gates).await);
             }
         }
         events.into()
@@ -59,7 +61,7 @@ impl PollPendingChanges {
         let reading = match service_now.changes(&ids, Lane::Gate).await {
             Ok(reading) => reading,
             Err(fault) if fault.class() == Class::Permanent => {
-                return self.in_trouble(instance, &fault.to_string()).await;
+                return self.in_trouble(instance, Of::Rights, &fault.to_string()).await;
             }
             Err(fault) => {
                 tracing::debug!(instance, %fault, "cannot ask for pending changes; the gates' own looks go on");

@@ -12,7 +12,7 @@ pub(crate) const SUSPICIOUS: usize = 3;
 const SUSPICIOUS_WHILE_BACK: usize = 1;
 
 const SILENT_PAUSE_MAX: Duration = Duration::from_secs(60);
-/// Every question may count as a failed login, and some of them lock the user (ServiceNow docs, "Password policy").
+/// Every question may count as a failed login, and after some an instance may lock the user.
 const REFUSED_PAUSE_MIN: Duration = Duration::from_secs(30);
 const REFUSED_PAUSE_MAX: Duration = Duration::from_secs(900);
 

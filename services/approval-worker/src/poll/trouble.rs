@@ -22,17 +22,27 @@ const WHAT: &str = "poll";
 #[derive(Default)]
 pub(super) struct Troubles(Mutex<BTreeMap<String, Trouble>>);
 
+/// What an instance refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Of {
+    /// Us: its client knows when that is over.
+    Credentials,
+    /// What the poll asks for: only the poll can find out.
+    Rights,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Trouble {
+    of: Of,
     until: Instant,
     pause: Duration,
 }
 
 impl Trouble {
     /// One more refusal: twice as long.
-    fn after(earlier: Option<Self>, now: Instant) -> Self {
+    fn after(earlier: Option<Self>, of: Of, now: Instant) -> Self {
         let pause = earlier.map_or(LEAST, |earlier| (earlier.pause * 2).min(MOST));
-        Self { until: now + pause, pause }
+        Self { of, until: now + pause, pause }
     }
 }
 
@@ -42,12 +52,17 @@ impl Troubles {
         self.lock().get(instance).is_some_and(|trouble| trouble.until > now)
     }
 
+    /// It refused our credentials.
+    pub(super) fn is_of_credentials(&self, instance: &str) -> bool {
+        self.lock().get(instance).is_some_and(|trouble| trouble.of == Of::Credentials)
+    }
+
     /// True if it is news.
-    fn add(&self, instance: &str, now: Instant) -> bool {
+    fn add(&self, instance: &str, of: Of, now: Instant) -> bool {
         let mut all = self.lock();
         let earlier = all.get(instance).copied();
         if earlier.is_none_or(|earlier| earlier.until <= now) {
-            all.insert(instance.to_owned(), Trouble::after(earlier, now));
+            all.insert(instance.to_owned(), Trouble::after(earlier, of, now));
         }
         earlier.is_none()
     }
@@ -63,8 +78,8 @@ impl Troubles {
 
 impl PollPendingChanges {
     /// Warns, and raises the fault unless another process has.
-    pub(super) async fn in_trouble(&self, instance: &str, reason: &str) -> Vec<Event> {
-        if !self.troubles.add(instance, self.now()) {
+    pub(super) async fn in_trouble(&self, instance: &str, of: Of, reason: &str) -> Vec<Event> {
+        if !self.troubles.add(instance, of, self.now()) {
             return Vec::new();
         }
         tracing::warn!(
@@ -112,14 +127,14 @@ mod tests {
         while now - began < Duration::from_secs(7_200) {
             if !troubles.is_left_alone("acme", now) {
                 asked.push((now - began).as_secs());
-                assert_eq!(troubles.add("acme", now), asked.len() == 1, "told once");
+                assert_eq!(troubles.add("acme", Of::Rights, now), asked.len() == 1, "told once");
             }
             (now, turns) = (now + Duration::from_secs(15), turns + 1);
         }
         assert_eq!(asked[..5], [0, 60, 180, 420, 900], "of {turns} turns");
         assert!(asked.windows(2).all(|pair| pair[1] - pair[0] <= 900), "{asked:?}");
         assert!(asked.len() <= 13, "{asked:?}");
-        assert!(!troubles.is_left_alone("other", now));
+        assert!(!troubles.is_left_alone("other", now) && !troubles.is_of_credentials("acme"));
         assert!(troubles.remove("acme") && !troubles.is_left_alone("acme", now));
     }
 }
