@@ -127,6 +127,7 @@ macro_rules! broker_conformance {
             a_delivery_is_settled_once,
             a_dead_letter_keeps_its_reason,
             a_dead_letter_is_replayed_into_a_watch,
+            a_dead_letter_is_edited_or_dropped,
             the_log_is_read_from_a_time_on,
             the_log_has_an_end_while_others_publish,
             poison_arrives_as_unreadable,

@@ -208,6 +208,7 @@ pub async fn a_pause_is_never_shortened(subject: Subject) {
     let store = &subject.store;
     let ask = async |instance: &str| store.acquire(instance, "a", 4, LONG).await.expect("the Store answers");
     assert_eq!(ask("prod").await, Admission::Admitted);
+    assert_eq!(store.paused("prod").await.expect("the Store answers"), None);
     store.pause("prod", LONG).await.expect("the Store answers");
     store.pause("prod", BRIEF).await.expect("the Store answers");
     let Admission::Paused(left) = ask("prod").await else { panic!("it is paused") };
@@ -217,7 +218,10 @@ pub async fn a_pause_is_never_shortened(subject: Subject) {
     assert!(left > LONG, "{left:?}");
     assert_eq!(ask("test").await, Admission::Admitted);
     store.pause("test", BRIEF).await.expect("the Store answers");
+    let left = store.paused("prod").await.expect("the Store answers").expect("it is paused");
+    assert!(left > LONG && left <= 2 * LONG, "{left:?}");
     until("the pause ended", async || ask("test").await == Admission::Admitted).await;
+    assert_eq!(store.paused("test").await.expect("the Store answers"), None);
 }
 
 /// A Store that answers says so.
@@ -252,6 +256,7 @@ pub async fn everything_errs_in_time(store: &Arc<dyn Store>) {
         acquire("prod", "a", 1, LONG);
         give_back("prod", "a");
         pause("prod", LONG);
+        paused("prod");
         ping();
     }
 }

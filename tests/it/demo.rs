@@ -76,7 +76,17 @@ fn the_demo_releases_the_gate_and_closes_the_change() {
         "io.interlock.deployment.finished.v1",
         "io.interlock.change.closed.v1",
     ];
-    assert_eq!(events(&lines), expected);
+    let told: std::collections::BTreeSet<&str> = events(&lines).into_iter().collect();
+    assert_eq!(told, expected.into_iter().collect());
+    let times: Vec<_> = lines.iter().filter_map(|line| line["milliseconds"].as_u64()).collect();
+    assert!(times.len() > 10 && times.is_sorted(), "in the order of their times: {times:?}");
+}
+
+#[test]
+fn the_demo_does_not_ignore_a_configuration() {
+    let demo = Command::new(binary()).args(["demo", "--once", "--config", "/nowhere.yaml"]).output().unwrap();
+    let said = String::from_utf8_lossy(&demo.stderr).into_owned();
+    assert!(!demo.status.success() && said.contains("configuration of its own"), "{said}");
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod broker_embedded;
 mod broker_rabbitmq;
 mod demo;
 mod faults;
+mod platform_pause;
 mod store;
 mod stories;

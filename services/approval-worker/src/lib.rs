@@ -59,7 +59,7 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(FollowHint::<ChangeUpdated>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentStarted>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentFinished>::new(desk.clone()))
-        .every(poll, "poll-pending-changes", poll::PollPendingChanges { desk: desk.clone() })
+        .every(poll, "poll-pending-changes", poll::PollPendingChanges::new(desk.clone()))
         .every(sweep, "sweep-deliveries", sweep::SweepDeliveries { desk: desk.clone() })
         .every(sweep, "sweep-gates", sweep::SweepGates { desk, turn: AtomicU32::new(0) })
 }

@@ -19,6 +19,8 @@ use crate::{Desk, NAME};
 const RECORD_READ_MAX: Duration = Duration::from_secs(15);
 /// The same when the deadline has come: rejecting does not wait for ServiceNow.
 const RECORD_READ_AT_DEADLINE_MAX: Duration = Duration::from_secs(4);
+/// What a client that has come to its deadline may still need.
+const CLIENT_ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// Longest that a look waits for the platform.
 const RUN_READ_MAX: Duration = Duration::from_secs(15);
 /// How often the run of a waiting gate is read for its own sake.
@@ -245,10 +247,18 @@ impl Desk {
         let service_now = self.instance(state).map_err(Unread::until_cured)?;
         let asked = self.context.clock.now();
         let limit = if asked >= state.deadline { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
-        match tokio::time::timeout(limit, service_now.changes_of(&gate.key(), Lane::Gate)).await {
+        // It learns from what was not answered in time, so the end is the client's own.
+        let service_now = service_now.before(self.context.clock.instant() + limit);
+        match tokio::time::timeout(
+            limit + CLIENT_ENDS_WITHIN,
+            service_now.changes_of(&gate.key(), Lane::Gate),
+        )
+        .await
+        {
             // What a slow answer shows may be as old as its question: its age counts from there.
             Ok(Ok(reading)) => Ok(Reading { at: asked, ..reading }),
-            Ok(Err(fault)) if fault.class() == Class::Permanent => {
+            // Credentials concern every gate: that is told once for the instance, by the poll.
+            Ok(Err(fault)) if fault.class() == Class::Permanent && !fault.is_not_authenticated() => {
                 Err(Unread::until_cured(fault.to_string()))
             }
             Ok(Err(fault)) => Err(Unread::for_now(fault.to_string())),

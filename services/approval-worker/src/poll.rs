@@ -1,4 +1,7 @@
-//! The batched poll: one query for many pending changes finds what no webhook told.
+//! The batched poll: one query for many pending changes finds what no webhook told. It also tells, once, that an
+//! instance cannot be asked at all until somebody acts.
+
+mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,15 +9,23 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use interlock_events::Event;
 use interlock_runtime::worker::{Found, Handled, Task};
-use interlock_servicenow::Lane;
+use interlock_servicenow::{Class, Lane};
 
 use crate::Desk;
 use crate::gate::seen;
 use crate::hint::Hint;
 use crate::projection::Copy;
+use trouble::{Of, Troubles};
 
 pub(crate) struct PollPendingChanges {
-    pub desk: Arc<Desk>,
+    desk: Arc<Desk>,
+    troubles: Troubles,
+}
+
+impl PollPendingChanges {
+    pub(crate) fn new(desk: Arc<Desk>) -> Self {
+        Self { desk, troubles: Troubles::default() }
+    }
 }
 
 #[async_trait]
@@ -25,8 +36,18 @@ impl Task for PollPendingChanges {
             by_instance.entry(copy.state.terms.service_now.clone()).or_default().push(copy);
         }
         let mut events = Vec::new();
-        for (instance, gates) in by_instance {
-            events.extend(self.poll(&instance, gates).await);
+        for (instance, service_now) in &self.desk.service_now {
+            let gates = by_instance.remove(instance).unwrap_or_default();
+            if let Some(said) = service_now.refused() {
+                events.extend(self.in_trouble(instance, Of::Credentials, &said).await);
+                continue;
+            }
+            if self.troubles.is_of_credentials(instance) {
+                self.out_of_trouble(instance).await;
+            }
+            if !gates.is_empty() && !self.troubles.is_left_alone(instance, self.now()) {
+                events.extend(self.poll(instance, gates).await);
+            }
         }
         events.into()
     }
@@ -39,11 +60,15 @@ impl PollPendingChanges {
             gates.iter().filter_map(|copy| Some(copy.state.change.as_ref()?.sys_id.clone())).collect();
         let reading = match service_now.changes(&ids, Lane::Gate).await {
             Ok(reading) => reading,
+            Err(fault) if fault.class() == Class::Permanent => {
+                return self.in_trouble(instance, Of::Rights, &fault.to_string()).await;
+            }
             Err(fault) => {
                 tracing::debug!(instance, %fault, "cannot ask for pending changes; the gates' own looks go on");
                 return Vec::new();
             }
         };
+        self.out_of_trouble(instance).await;
         let now_seen: BTreeMap<&str, String> =
             reading.rows.iter().map(|row| (row.sys_id.as_str(), seen(row))).collect();
         let mut events = Vec::new();
@@ -51,13 +76,15 @@ impl PollPendingChanges {
             let Some(change) = &copy.state.change else { continue };
             if now_seen.get(change.sys_id.as_str()).is_some_and(|seen| *seen != copy.state.seen) {
                 let key = copy.request.deployment.key.hash();
-                if let Handled::Done(found) =
-                    self.desk.look_now(&key, Hint::at(self.desk.context.clock.instant())).await
-                {
+                if let Handled::Done(found) = self.desk.look_now(&key, Hint::at(self.now())).await {
                     events.extend(found);
                 }
             }
         }
         events
+    }
+
+    fn now(&self) -> tokio::time::Instant {
+        self.desk.context.clock.instant()
     }
 }

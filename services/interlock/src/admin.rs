@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::extract::{Path, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use axum::{Json, Router};
 use interlock_runtime::config::{Config, Place};
 use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::ports::clock::Clock;
 
+use crate::hand::{self, Wish};
+
+/// Where tools post what they want done.
+pub const TOOLS_PATH: &str = "/admin/tools";
+/// A page of events of the log fits in.
+const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// A browser does not send it to a foreign origin without asking first (Fetch, "CORS-preflight fetch"),
 /// so that no web page can write through a person's machine.
 pub const TOOL_HEADER: &str = "x-interlock-tool";
@@ -29,14 +35,10 @@ pub fn routes(config: &Config, broker: Arc<dyn Broker>, clock: Arc<dyn Clock>) -
         return Router::new();
     }
     Router::new()
-        .route("/admin/dead-letters/{worker}/{id}/replay", post(replay))
+        .route(TOOLS_PATH, post(carry_out))
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(from_fn(tools_only))
         .with_state(Desk { broker, clock })
-}
-
-/// Where one dead letter is replayed.
-pub fn replay_path(worker: &str, id: &str) -> String {
-    format!("/admin/dead-letters/{worker}/{id}/replay")
 }
 
 async fn tools_only(request: Request, next: Next) -> Response {
@@ -47,11 +49,11 @@ async fn tools_only(request: Request, next: Next) -> Response {
     }
 }
 
-async fn replay(State(desk): State<Desk>, Path((worker, id)): Path<(String, String)>) -> Response {
-    match desk.broker.replay_dead_letter(&worker, &id, &desk.clock.tag()).await {
+async fn carry_out(State(desk): State<Desk>, Json(wish): Json<Wish>) -> Response {
+    match hand::at(&*desk.broker, &*desk.clock, &wish).await {
         Ok(true) => StatusCode::NO_CONTENT.into_response(),
         Ok(false) => (StatusCode::NOT_FOUND, "no such dead letter").into_response(),
-        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, fault.to_string()).into_response(),
+        Err(fault) => (StatusCode::SERVICE_UNAVAILABLE, format!("{fault:#}")).into_response(),
     }
 }
 
@@ -66,6 +68,7 @@ mod tests {
     use interlock_events::{RunFinished, event};
     use interlock_runtime::ports::broker::{Prefetch, Settlement, Then};
     use interlock_runtime::ports::clock::SystemClock;
+    use serde_json::json;
     use tower::ServiceExt;
 
     use super::*;
@@ -99,9 +102,11 @@ mod tests {
         broker
     }
 
-    async fn post(router: &Router, path: &str, header: Option<&str>) -> StatusCode {
-        let request = header.iter().fold(Request::post(path), |request, name| request.header(*name, "test"));
-        router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap().status()
+    async fn post(router: &Router, id: &str, header: Option<&str>) -> StatusCode {
+        let wish = json!({ "resolve": { "worker": approval_worker::NAME, "id": id, "how": "replayed" } });
+        let request = Request::post(TOOLS_PATH).header("content-type", "application/json");
+        let request = header.iter().fold(request, |request, name| request.header(*name, "test"));
+        router.clone().oneshot(request.body(Body::from(wish.to_string())).unwrap()).await.unwrap().status()
     }
 
     #[tokio::test]
@@ -109,13 +114,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let broker = broker(folder.path()).await;
         let letters = broker.dead_letters(approval_worker::NAME, 10).await.unwrap();
-        let path = replay_path(approval_worker::NAME, &letters[0].id);
+        let id = &letters[0].id;
         let config = config(folder.path(), "127.0.0.1:0");
         let router = routes(&config, broker.clone(), Arc::new(SystemClock));
-        assert_eq!(post(&router, &path, None).await, StatusCode::FORBIDDEN);
-        assert_eq!(post(&router, &path, Some(TOOL_HEADER)).await, StatusCode::NO_CONTENT);
+        assert_eq!(post(&router, id, None).await, StatusCode::FORBIDDEN);
+        assert_eq!(post(&router, id, Some(TOOL_HEADER)).await, StatusCode::NO_CONTENT);
         assert!(broker.dead_letters(approval_worker::NAME, 10).await.unwrap().is_empty());
-        assert_eq!(post(&router, &path, Some(TOOL_HEADER)).await, StatusCode::NOT_FOUND);
+        assert_eq!(post(&router, id, Some(TOOL_HEADER)).await, StatusCode::NOT_FOUND);
     }
 
     #[tokio::test]
@@ -123,7 +128,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let broker = broker(folder.path()).await;
         let router = routes(&config(folder.path(), "0.0.0.0:9464"), broker, Arc::new(SystemClock));
-        let path = replay_path(approval_worker::NAME, "1");
-        assert_eq!(post(&router, &path, Some(TOOL_HEADER)).await, StatusCode::NOT_FOUND);
+        assert_eq!(post(&router, "1", Some(TOOL_HEADER)).await, StatusCode::NOT_FOUND);
     }
 }

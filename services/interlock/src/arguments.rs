@@ -45,9 +45,12 @@ pub enum Command {
     Topology(TopologyCommand),
     /// Tells the story of one deployment.
     Explain(Explain),
-    /// Looks at what could not be handled, and gives it back.
+    /// Looks at what could not be handled, and gives it back, mends or drops it.
     #[command(subcommand, name = "dead-letters")]
     DeadLetters(DeadLetters),
+    /// Shows the log of what happened, or gives a part of it to a worker once more.
+    #[command(subcommand)]
+    Events(Events),
 }
 
 /// Plays one deployment.
@@ -107,6 +110,9 @@ pub enum ConfigCommand {
         /// Also asks the broker whether its topology stands, and which open gates the file would orphan.
         #[arg(long)]
         against_broker: bool,
+        /// Does not look whether secrets are there: for where the file is checked but does not run.
+        #[arg(long)]
+        skip_secrets: bool,
     },
 }
 
@@ -117,12 +123,59 @@ pub enum TopologyCommand {
     Apply,
 }
 
+/// About the log.
+#[derive(Debug, Clone, Subcommand)]
+pub enum Events {
+    /// Shows what happened, oldest first.
+    Tail(Tail),
+    /// Gives events of the log to one worker alone once more, marked as repeated.
+    Replay(Replay),
+}
+
+/// Which part of the log to show.
+#[derive(Debug, Clone, Args)]
+pub struct Tail {
+    /// Types that fit this pattern, such as gate.* or fault.raised.
+    #[arg(long = "type", value_name = "PATTERN", default_value = "*")]
+    pub kind: String,
+    /// From when on: a time, or how long ago.
+    #[arg(long, value_name = "30m|2h|7d|TIME", default_value = "1h")]
+    pub since: String,
+    /// Stays, and shows what comes.
+    #[arg(long, short)]
+    pub follow: bool,
+    /// One JSON object an event.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which part of the log goes to whom once more.
+#[derive(Debug, Clone, Args)]
+pub struct Replay {
+    /// From when on: a time, or how long ago.
+    #[arg(long, value_name = "30m|2h|7d|TIME")]
+    pub since: String,
+    /// Types that fit this pattern.
+    #[arg(long = "type", value_name = "PATTERN")]
+    pub kind: String,
+    /// The worker.
+    #[arg(long, value_name = "WORKER")]
+    pub to: String,
+    /// Does not ask, however many they are.
+    #[arg(long)]
+    pub yes: bool,
+    /// One JSON object that says what was done.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Which story.
 #[derive(Debug, Clone, Args)]
 pub struct Explain {
-    /// A deployment key's hash, a change's number, or a correlation id.
-    #[arg(value_name = "KEY|CHG|CORRELATION-ID")]
-    pub what: String,
+    /// A change's number, a correlation id or key hash, a run's or deployment's id, or repository and
+    /// environment; case does not count.
+    #[arg(value_name = "CHG|KEY|RUN|DEPLOYMENT|REPOSITORY [ENVIRONMENT]", required = true, num_args = 1..)]
+    pub what: Vec<String>,
     /// One JSON object.
     #[arg(long)]
     pub json: bool,
@@ -147,20 +200,60 @@ pub enum DeadLetters {
         /// Its id in the list.
         id: String,
     },
-    /// Gives one, or all of a worker, back to that worker.
+    /// Gives letters back to their worker.
     Replay {
         /// Whose.
         worker: String,
+        /// Which of them.
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Mends one letter's event and gives it back; with neither --set nor --file in $EDITOR.
+    Edit {
+        /// Whose.
+        worker: String,
         /// Its id in the list.
-        #[arg(required_unless_present = "all")]
-        id: Option<String>,
-        /// All that are there now.
-        #[arg(long, conflicts_with = "id")]
-        all: bool,
+        id: String,
+        /// The whole event as this file has it.
+        #[arg(long, value_name = "FILE", conflicts_with = "set")]
+        file: Option<PathBuf>,
+        /// A field of its data, such as change.number="CHG0030001"; may be given several times.
+        #[arg(long, value_name = "PATH=JSON")]
+        set: Vec<String>,
+    },
+    /// Removes letters for good; the log keeps what they were and why.
+    Drop {
+        /// Whose.
+        worker: String,
+        /// Which of them.
+        #[command(flatten)]
+        which: Which,
+        /// Why, for the record.
+        #[arg(long)]
+        reason: String,
     },
 }
 
+/// Which of a worker's dead letters.
+#[derive(Debug, Clone, Args)]
+#[group(required = true, multiple = false)]
+pub struct Which {
+    /// The one of this id in the list.
+    pub id: Option<String>,
+    /// All that are there now.
+    #[arg(long)]
+    pub all: bool,
+    /// Those of one cause: as the list shows it, or a part of it.
+    #[arg(long, value_name = "TEXT")]
+    pub cause: Option<String>,
+}
+
 impl Arguments {
+    /// A file was named on the command line.
+    pub fn names_config(&self) -> bool {
+        self.config.is_some()
+    }
+
     /// The file that is named, or that lies where it is looked for.
     pub fn config_file(&self) -> Option<PathBuf> {
         let named = || std::env::var_os(CONFIG_VARIABLE).filter(|value| !value.is_empty()).map(PathBuf::from);
@@ -176,7 +269,12 @@ pub fn load(file: Option<&Path>) -> Result<Config, Faults> {
 
 /// The same for these roles: whatever keeps them from running is told in one message.
 pub fn load_to_run(file: Option<&Path>, roles: &[Role]) -> Result<Config, Faults> {
-    Config::load_and_check(file, environment(), |config| check::faults(config, file, roles))
+    load_and_check(file, |config| check::faults(config, file, roles))
+}
+
+/// The same with whatever `check` finds.
+pub fn load_and_check(file: Option<&Path>, check: impl FnOnce(&Config) -> Faults) -> Result<Config, Faults> {
+    Config::load_and_check(file, environment(), check)
 }
 
 /// What is no text is none of ours: our names are ASCII.
@@ -207,10 +305,13 @@ mod tests {
     }
 
     #[test]
-    fn a_replay_wants_one_letter_or_all() {
+    fn a_replay_wants_one_letter_a_cause_or_all() {
         assert!(parse("interlock dead-letters replay change-worker").is_err());
         assert!(parse("interlock dead-letters replay change-worker 3 --all").is_err());
         assert!(parse("interlock dead-letters replay change-worker --all").is_ok());
+        assert!(parse("interlock dead-letters replay change-worker --cause gone").is_ok());
+        assert!(parse("interlock dead-letters drop change-worker 3").is_err(), "a reason is wanted");
+        assert!(parse("interlock dead-letters drop change-worker 3 --reason old").is_ok());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Everything that can be known to be wrong with a configuration before anything is bound or connected.
 
 mod against_broker;
+mod secrets;
 
 use std::path::Path;
 
@@ -12,8 +13,17 @@ use crate::roles::Role;
 use crate::{arguments, ports, say};
 
 /// `config check`: reports every fault, or that there is none.
-pub async fn run(file: Option<&Path>, with_broker: bool) -> anyhow::Result<()> {
-    let config = arguments::load_to_run(file, &Role::ALL)?;
+pub async fn run(file: Option<&Path>, with_broker: bool, skip_secrets: bool) -> anyhow::Result<()> {
+    let config = arguments::load_and_check(file, |config| {
+        let mut found = faults(config, file, &Role::ALL);
+        if !skip_secrets {
+            found.gather(secrets::faults(config).into_result());
+        }
+        found
+    })?;
+    for warning in secrets::warnings(&config) {
+        say::fault(format_args!("warning: {warning}"));
+    }
     let source = file.map_or("the defaults".to_owned(), |file| file.display().to_string());
     let (connections, policies) = (config.connections().count(), config.policies.len());
     say::line(format_args!("{source}: no faults; {connections} connections, {policies} policies"));
@@ -28,7 +38,7 @@ pub fn faults(config: &Config, file: Option<&Path>, roles: &[Role]) -> Faults {
     faults.gather(interlock_servicenow::webhook_sources(config));
     match ports::machine() {
         Ok((clock, http)) => {
-            faults.gather(interlock_platforms::platforms(config, &http, &clock));
+            faults.gather(interlock_platforms::platforms(config, &http, &clock, None));
         }
         Err(fault) => tracing::warn!(%fault, "the platforms' sections are not looked at"),
     }

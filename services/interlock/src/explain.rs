@@ -1,10 +1,12 @@
 //! `explain`: the story of one deployment, from the log, and how its gate stands now.
 
+mod advice;
 mod gate;
 mod source;
+mod which;
 
 use anyhow::bail;
-use interlock_events::{AttributesReader, CorrelationId, KeyHash};
+use interlock_events::{AttributesReader, KeyHash};
 use interlock_runtime::config::Config;
 use interlock_runtime::ports::broker::LogEntry;
 use serde_json::json;
@@ -13,17 +15,32 @@ use crate::arguments::Explain;
 use crate::say::{self, Tone};
 use crate::words;
 
-/// Prints the story of one deployment in order.
+/// So many of several deployments are listed.
+const LISTED_MAX: usize = 20;
+
+/// Prints the story of one deployment in order; of several that fit, which they are.
 pub async fn run(wish: &Explain, config: &Config) -> anyhow::Result<()> {
     let source = source::open(config).await?;
+    let told = tell(wish, &source).await;
+    source.close().await;
+    told
+}
+
+async fn tell(wish: &Explain, source: &source::Source) -> anyhow::Result<()> {
     let log = source.log().await?;
-    let Some(key) = key_of(&wish.what, &log) else {
-        bail!("nothing in the log is about {}; the log keeps what happened in the last days only", wish.what)
+    let what = wish.what.join(" ");
+    let found = which::deployments(&what, &log);
+    let key = match &found[..] {
+        [] => bail!("nothing in the log is about {what}; the log keeps what happened in the last days only"),
+        [one] => one.key.clone(),
+        several => {
+            list(&what, several, wish.json);
+            return Ok(());
+        }
     };
     let story: Vec<&LogEntry> =
         log.iter().filter(|entry| entry.event.subject() == Some(key.as_str())).collect();
     let gate = source.gate(&key).await?;
-    source.close().await;
     if story.is_empty() && gate.is_none() {
         bail!("nothing in the log is about {key}");
     }
@@ -35,16 +52,20 @@ pub async fn run(wish: &Explain, config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The key that a hash, a correlation id or a change's number means.
-fn key_of(what: &str, log: &[LogEntry]) -> Option<KeyHash> {
-    if let Ok(key) = what.parse() {
-        return Some(key);
+/// The newest first: that is the one which is mostly meant.
+fn list(what: &str, several: &[which::Found], as_json: bool) {
+    if as_json {
+        say::line(json!({ "matches": several }));
+        return;
     }
-    if let Some(key) = CorrelationId::hash_in(what) {
-        return Some(key);
+    say::line(format_args!("{} deployments fit {what}; name one by its key:", several.len()));
+    for found in several.iter().take(LISTED_MAX) {
+        let at = found.at.format("%Y-%m-%d %H:%M:%S").to_string();
+        say::line(format_args!("  {}  {}  {}", found.key, say::toned(Tone::Faint, &at), found.what));
     }
-    let is_about = |entry: &&LogEntry| words::change_number(&words::data(&entry.event)) == Some(what);
-    log.iter().rev().find(is_about)?.event.subject()?.parse().ok()
+    if several.len() > LISTED_MAX {
+        say::line(format_args!("  and {} older ones", several.len() - LISTED_MAX));
+    }
 }
 
 fn print(key: &KeyHash, story: &[&LogEntry], gate: Option<&gate::Gate>) {
@@ -60,7 +81,11 @@ fn print(key: &KeyHash, story: &[&LogEntry], gate: Option<&gate::Gate>) {
             say::toned(Tone::Faint, words::short(entry.event.ty()))
         ));
     }
-    say::line(format_args!("now: {}", now(story, gate)));
+    let now = now(story, gate);
+    say::line(format_args!("now: {now}"));
+    if let Some(advice) = advice::of(&now) {
+        say::line(format_args!("what to do: {advice}"));
+    }
 }
 
 /// What the log says of a gate is newer than the gate's own state, which is written as it ticks.
@@ -82,6 +107,7 @@ fn now(story: &[&LogEntry], gate: Option<&gate::Gate>) -> String {
 }
 
 fn as_json(key: &KeyHash, story: &[&LogEntry], gate: Option<&gate::Gate>) -> serde_json::Value {
+    let now = now(story, gate);
     let story: Vec<_> = story
         .iter()
         .map(|entry| {
@@ -89,7 +115,7 @@ fn as_json(key: &KeyHash, story: &[&LogEntry], gate: Option<&gate::Gate>) -> ser
             json!({ "at": entry.at, "who": told.who, "what": told.what, "event": entry.event })
         })
         .collect();
-    json!({ "key": key, "story": story, "gate": gate })
+    json!({ "key": key, "story": story, "gate": gate, "now": now, "advice": advice::of(&now) })
 }
 
 #[cfg(test)]
@@ -98,7 +124,7 @@ mod tests {
     use chrono::DateTime;
     use interlock_events::{ChangeOpened, ChangeRef, DeploymentKey, GateReleased, event};
 
-    fn opened() -> (KeyHash, Vec<LogEntry>) {
+    fn opened() -> Vec<LogEntry> {
         let text = |text: &str| text.to_owned();
         let key = DeploymentKey {
             tenant: text("default"),
@@ -109,25 +135,14 @@ mod tests {
         };
         let change =
             ChangeRef { connection: text("servicenow"), number: text("CHG0030001"), sys_id: text("1") };
-        let hash = key.hash();
         let fact = ChangeOpened { key, change, policy: text("default"), found: false };
         let at = DateTime::UNIX_EPOCH;
-        (hash, vec![LogEntry { at, event: event("/s", at, &fact) }])
-    }
-
-    #[test]
-    fn a_deployment_is_found_by_hash_number_and_correlation_id() {
-        let (key, log) = opened();
-        let correlation_id = format!("il1.{key}.4f0c2a9be1d7.acme/payments-api production");
-        for name in [key.as_str(), "CHG0030001", &correlation_id] {
-            assert_eq!(key_of(name, &log).as_ref(), Some(&key), "{name}");
-        }
-        assert_eq!(key_of("CHG0030002", &log), None);
+        vec![LogEntry { at, event: event("/s", at, &fact) }]
     }
 
     #[test]
     fn the_log_is_believed_before_the_state_of_a_gate_that_has_not_ticked_since() {
-        let (_, mut log) = opened();
+        let mut log = opened();
         let copy =
             r#"{"state":{"reason":"nobody approved","deadline":"2026-03-01T10:00:00Z","phase":"waiting"}}"#;
         let gate = gate::of_copy(copy);

@@ -6,7 +6,9 @@ mod arguments;
 mod check;
 mod dead_letters;
 mod demo;
+mod events;
 mod explain;
+mod hand;
 mod ports;
 mod process;
 mod roles;
@@ -43,7 +45,7 @@ async fn main() -> ExitCode {
 }
 
 async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
-    let file = arguments.config_file();
+    let (file, named) = (arguments.config_file(), arguments.names_config());
     match arguments.command {
         Command::Run => {
             process::run(&Role::ALL, arguments::load_to_run(file.as_deref(), &Role::ALL)?).await?
@@ -52,14 +54,18 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
             process::run(&[role], arguments::load_to_run(file.as_deref(), &[role])?).await?
         }
         Command::Simulate(wish) => simulate::run(&wish).await?,
-        Command::Config(ConfigCommand::Check { against_broker }) => {
-            check::run(file.as_deref(), against_broker).await?;
+        Command::Config(ConfigCommand::Check { against_broker, skip_secrets }) => {
+            check::run(file.as_deref(), against_broker, skip_secrets).await?;
         }
         Command::Topology(TopologyCommand::Apply) => {
             topology::apply(&arguments::load(file.as_deref())?).await?;
         }
         Command::Explain(wish) => explain::run(&wish, &arguments::load(file.as_deref())?).await?,
         Command::DeadLetters(wish) => dead_letters::run(&wish, &arguments::load(file.as_deref())?).await?,
+        Command::Events(wish) => events::run(&wish, &arguments::load(file.as_deref())?).await?,
+        Command::Demo(_) if named => {
+            anyhow::bail!("the demo has a configuration of its own: leave out --config, or use interlock run")
+        }
         Command::Demo(wish) => return demo::run(wish).await,
     }
     Ok(ExitCode::SUCCESS)

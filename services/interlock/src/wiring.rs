@@ -48,7 +48,7 @@ impl Wiring {
     pub fn new(config: Config, ports: Ports, health: Health) -> Result<Self, Faults> {
         let Ports { broker, store, clock, http } = ports;
         let service_now = interlock_servicenow::connections(&config, &http, &clock, &store)?;
-        let platforms = interlock_platforms::platforms(&config, &http, &clock)?;
+        let platforms = interlock_platforms::platforms(&config, &http, &clock, Some(&store))?;
         let policies = Policies::new(config.policies.clone(), check::default_service_now(&config));
         let context = Context {
             broker,

@@ -67,6 +67,9 @@ fn what(ty: &str, data: &Value) -> String {
         "gate.lost" => format!("the gate is gone: {}", text("/reason")),
         "gate.bypassed" => format!("the gate was passed without us, by {}", text("/by")),
         "fault.raised" => format!("{} could not go on: {}", text("/worker"), text("/reason")),
+        "fault.resolved" => {
+            format!("a dead letter of {} was {}: {}", text("/worker"), text("/how"), text("/reason"))
+        }
         other => other.to_owned(),
     }
 }

@@ -14,10 +14,35 @@ pub struct Entry {
     pub publisher: &'static str,
     /// JSON Schema of its data (draft 2020-12).
     pub schema: Schema,
+    check: fn(&Event) -> Result<Checked, NotOurs>,
+}
+
+/// An event's data, read as its type.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checked {
+    /// The subject that such data has.
+    pub subject: String,
+    /// The data, without what its type does not know.
+    pub data: serde_json::Value,
+}
+
+impl Entry {
+    /// Reads the data of an event of this type.
+    ///
+    /// # Errors
+    /// [`NotOurs`] when the type differs or the data does not fit.
+    pub fn check(&self, event: &Event) -> Result<Checked, NotOurs> {
+        (self.check)(event)
+    }
 }
 
 fn entry<T: EventData>(publisher: &'static str) -> Entry {
-    Entry { ty: T::TYPE, publisher, schema: schemars::schema_for!(T) }
+    let check = |event: &Event| {
+        let data = data_of::<T>(event)?;
+        let subject = data.subject();
+        Ok(Checked { subject, data: serde_json::to_value(data).unwrap_or_default() })
+    };
+    Entry { ty: T::TYPE, publisher, schema: schemars::schema_for!(T), check }
 }
 
 /// Every event type that exists, in the order of a deployment's life.
@@ -42,7 +67,8 @@ pub fn catalogue() -> Vec<Entry> {
         entry::<GateRejected>("approval-worker"),
         entry::<GateLost>("approval-worker"),
         entry::<GateBypassed>("approval-worker"),
-        entry::<FaultRaised>("runtime"),
+        entry::<FaultRaised>("runtime, approval-worker"),
+        entry::<FaultResolved>("tools"),
     ]
 }
 
@@ -60,7 +86,7 @@ pub fn catalogue_markdown() -> String {
         let anchor = ty.replace('.', "");
         let _ = writeln!(page, "| [`{ty}`](#{anchor}) | {publisher} |");
     }
-    for Entry { ty, publisher, schema } in catalogue() {
+    for Entry { ty, publisher, schema, .. } in catalogue() {
         let meaning = schema.get("description").and_then(|text| text.as_str()).unwrap_or_default();
         let _ = write!(
             page,

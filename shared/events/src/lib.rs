@@ -15,7 +15,7 @@ mod key;
 mod record;
 
 pub use approval::{ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalWithdrawn};
-pub use catalogue::{Entry, catalogue, catalogue_markdown, catalogue_schemas};
+pub use catalogue::{Checked, Entry, catalogue, catalogue_markdown, catalogue_schemas};
 pub use change::{ChangeCanceled, ChangeClosed, ChangeFailed, ChangeOpened, ChangeRef, ChangeUpdated};
 pub use deployment::{
     Deployment, DeploymentFinished, DeploymentRequested, DeploymentStarted, Outcome, Project, Run,
@@ -25,7 +25,7 @@ pub use envelope::{
     AttributesReader, Event, EventData, NotOurs, data_of, event, event_id, partition_of, traceparent_of,
     with_traceparent,
 };
-pub use fault::FaultRaised;
+pub use fault::{FaultRaised, FaultResolved, Resolution};
 pub use gate::{GateBypassed, GateHandle, GateLost, GateRejected, GateReleased};
 pub use key::{CORRELATION_DISPLAY, CorrelationId, DeploymentKey, KeyHash, NotAKeyHash};
 pub use record::RecordChanged;

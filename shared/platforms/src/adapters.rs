@@ -6,6 +6,7 @@ use std::sync::Arc;
 use interlock_runtime::config::{Config, Connection, Faults};
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::Http;
+use interlock_runtime::ports::store::Store;
 
 use crate::{Platform, github};
 
@@ -21,10 +22,20 @@ pub(crate) trait Adapter: Platform + Sized {
     const KIND: &'static str;
 
     /// Reads its own keys of the connection.
-    fn new(connection: &Connection, http: Arc<dyn Http>, clock: Arc<dyn Clock>) -> Result<Self, Faults>;
+    fn new(
+        connection: &Connection,
+        http: Arc<dyn Http>,
+        clock: Arc<dyn Clock>,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<Self, Faults>;
 }
 
-type Build = fn(&Connection, Arc<dyn Http>, Arc<dyn Clock>) -> Result<Arc<dyn Platform>, Faults>;
+type Build = fn(
+    &Connection,
+    Arc<dyn Http>,
+    Arc<dyn Clock>,
+    Option<Arc<dyn Store>>,
+) -> Result<Arc<dyn Platform>, Faults>;
 
 /// One kind of platform.
 pub struct Entry {
@@ -40,15 +51,21 @@ pub fn adapters() -> Vec<Entry> {
 }
 
 fn adapter<A: Adapter>() -> Entry {
-    let build: Build = |connection, http, clock| Ok(Arc::new(A::new(connection, http, clock)?));
+    let build: Build = |connection, http, clock, store| Ok(Arc::new(A::new(connection, http, clock, store)?));
     Entry { kind: A::KIND, build }
 }
 
-/// The platforms of a configuration.
+/// The platforms of a configuration. What a platform's limits ask for is kept by all processes that share
+/// `store`; without one, by this process alone.
 ///
 /// # Errors
 /// All faults of all their connections, and each connection of an unknown kind.
-pub fn platforms(config: &Config, http: &Arc<dyn Http>, clock: &Arc<dyn Clock>) -> Result<Platforms, Faults> {
+pub fn platforms(
+    config: &Config,
+    http: &Arc<dyn Http>,
+    clock: &Arc<dyn Clock>,
+    store: Option<&Arc<dyn Store>>,
+) -> Result<Platforms, Faults> {
     let adapters = adapters();
     let (mut platforms, mut faults) = (Platforms::new(), Faults::default());
     for connection in config.connections().filter(|connection| !NO_PLATFORM.contains(&&*connection.kind)) {
@@ -58,7 +75,7 @@ pub fn platforms(config: &Config, http: &Arc<dyn Http>, clock: &Arc<dyn Clock>) 
             faults.0.push(connection.fault("kind", what, Some(format!("known: {}", known.join(", ")))));
             continue;
         };
-        let built = (entry.build)(connection, http.clone(), clock.clone());
+        let built = (entry.build)(connection, http.clone(), clock.clone(), store.cloned());
         let Some(platform) = faults.gather(built) else { continue };
         for name in connection.aliases.iter().chain([&connection.name]) {
             platforms.insert(name.clone(), platform.clone());

@@ -5,6 +5,7 @@ mod adapters;
 mod error;
 mod github;
 mod lost;
+mod pause;
 mod platform;
 
 pub(crate) use adapters::Adapter;

@@ -5,6 +5,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use serde_json::Value;
 
 use crate::error::{Fault, Kind};
+use crate::standing::Why;
 
 /// As much of the instance's words as goes into an error.
 const MESSAGE_CHARS_MAX: usize = 500;
@@ -25,6 +26,28 @@ pub(crate) fn result(kind: Kind, response: &Response<Bytes>) -> Result<Value, Fa
         return Err(Fault::Unavailable(format!("{text} ({status})")));
     }
     if status.is_success() { success(kind, response) } else { Err(refusal(kind, response)) }
+}
+
+/// What an outcome says of the instance as a whole: `None` is an answer of its API, whatever it says.
+pub(crate) fn heard(kind: Kind, outcome: &Result<Response<Bytes>, Fault>) -> Option<(Why, String)> {
+    let response = match outcome {
+        Ok(response) => response,
+        Err(Fault::NotAuthenticated(said)) => return Some((Why::Refused, said.clone())),
+        Err(Fault::Unavailable(said) | Fault::Unknown(said)) => return Some((Why::Silent, said.clone())),
+        // Nothing was sent: a fault of our own.
+        Err(_) => return None,
+    };
+    let status = response.status();
+    let is_silent = status.is_redirection()
+        || status.is_server_error()
+        || status == StatusCode::REQUEST_TIMEOUT
+        || is_markup(response);
+    let why = match status {
+        StatusCode::UNAUTHORIZED => Why::Refused,
+        _ if is_silent => Why::Silent,
+        _ => return None,
+    };
+    result(kind, response).err().map(|fault| (why, fault.to_string()))
 }
 
 /// Seconds of `Retry-After`, where the answer names them.

@@ -1,5 +1,6 @@
 //! Who we are: basic authentication, or OAuth client credentials with one renewal at a time.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,18 @@ impl Credentials {
             }
             Auth::ApiKey { key } => sensitive(resolve(key)?.expose_secret()),
         }
+    }
+
+    /// Differs when a secret was changed; tells nothing of it. `None` where it cannot be read.
+    pub(crate) fn fingerprint(&self) -> Option<u64> {
+        let (who, secret) = match &self.auth {
+            Auth::Basic { username, password } => (&**username, password),
+            Auth::Oauth { client_id, client_secret } => (&**client_id, client_secret),
+            Auth::ApiKey { key } => ("", key),
+        };
+        let mut hasher = DefaultHasher::new();
+        (who, resolve(secret).ok()?.expose_secret()).hash(&mut hasher);
+        Some(hasher.finish())
     }
 
     /// The instance refused `used`: true where another attempt can have another token.

@@ -40,6 +40,7 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// Shortest time between two questions for a permit.
 const ASK_AGAIN_MIN: Duration = Duration::from_millis(20);
 const ASK_AGAIN_MAX: Duration = Duration::from_millis(500);
+const AGAIN_WHILE_BACK_SPREAD_MS: u64 = 9_000;
 
 pub(crate) struct Budget {
     instance: String,
@@ -99,9 +100,16 @@ impl Budget {
         }
     }
 
-    /// Waits for a permit, as long as the lane's patience and the deadline allow.
-    pub(crate) async fn admit(&self, lane: Lane, deadline: Instant) -> Result<Permit, Fault> {
-        let give_up = deadline.min(self.clock.instant() + lane.patience());
+    /// Waits for a permit, as long as the lane's patience and the deadline allow. An instance that has just come
+    /// back has few, `while_back`, and nobody waits for one: those who did in its absence are many.
+    pub(crate) async fn admit(
+        &self,
+        lane: Lane,
+        deadline: Instant,
+        while_back: Option<u32>,
+    ) -> Result<Permit, Fault> {
+        let patience = if while_back.is_some() { Duration::ZERO } else { lane.patience() };
+        let give_up = deadline.min(self.clock.instant() + patience);
         let holder = self.clock.tag();
         loop {
             let now = self.clock.instant();
@@ -109,7 +117,9 @@ impl Budget {
                 return Err(paused(wait, "the instance asked for a pause"));
             }
             let lease = deadline.saturating_duration_since(now) + LEASE_MARGIN;
-            match self.store.acquire(&self.instance, &holder, self.limit(lane, now), lease).await {
+            let limit =
+                while_back.map_or_else(|| self.limit(lane, now), |few| few.min(self.limit(lane, now)));
+            match self.store.acquire(&self.instance, &holder, limit, lease).await {
                 Ok(Admission::Admitted) => {
                     let held = Some((self.store.clone(), self.instance.clone(), holder));
                     return Ok(Permit { held, _alone: None });
@@ -118,13 +128,20 @@ impl Budget {
                 Ok(Admission::Busy(hint)) => {
                     let wait = hint.clamp(ASK_AGAIN_MIN, ASK_AGAIN_MAX);
                     if self.clock.instant() + wait > give_up {
-                        return Err(paused(hint.max(ASK_AGAIN_MAX), "all permits for calls are out"));
+                        let wait =
+                            if while_back.is_some() { self.a_while() } else { hint.max(ASK_AGAIN_MAX) };
+                        return Err(paused(wait, "all permits for calls are out"));
                     }
                     tokio::time::sleep(wait).await;
                 }
                 Err(_) => return self.admit_alone(give_up).await,
             }
         }
+    }
+
+    /// So that those who wait for an instance to come back do not all come at one moment.
+    fn a_while(&self) -> Duration {
+        Duration::from_millis(1_000 + self.clock.random() % AGAIN_WHILE_BACK_SPREAD_MS)
     }
 
     async fn admit_alone(&self, give_up: Instant) -> Result<Permit, Fault> {

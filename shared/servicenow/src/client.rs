@@ -1,6 +1,7 @@
 //! One call: permit, credentials, request, answer, what it cost. Nothing is sent twice, but after a 401
 //! with an OAuth token, since a request that was not authentic was not carried out.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +19,11 @@ use crate::auth::Credentials;
 use crate::budget::{Budget, Lane};
 use crate::error::{Fault, Kind, ServiceNowError, What};
 use crate::names::Names;
+use crate::outage::{Outage, Pass, QUESTION_MAX};
 use crate::query::{Address, URL_CHARS_MAX};
 use crate::settings::Settings;
 use crate::skew::Skew;
+use crate::standing::Why;
 
 /// A write that takes longer is not waited for.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -41,6 +44,7 @@ pub(crate) struct Shared {
     http: Arc<dyn Http>,
     credentials: Credentials,
     budget: Budget,
+    outage: Outage,
     skew: Skew,
 }
 
@@ -51,6 +55,15 @@ pub(crate) struct Call {
     pub(crate) method: Method,
     pub(crate) address: Address,
     pub(crate) body: Option<Value>,
+}
+
+impl Call {
+    /// Differs for calls of different records.
+    fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.address.as_str(), self.body.as_ref().map(Value::to_string)).hash(&mut hasher);
+        hasher.finish()
+    }
 }
 
 /// The result of a call, and when it came.
@@ -72,7 +85,9 @@ impl ServiceNow {
     ) -> Self {
         let base_url = settings.base_url.clone();
         let auth = settings.auth.clone();
-        let budget = Budget::new(base_url.authority(), settings.permits, clock.clone(), store);
+        let (instance, permits) = (base_url.authority(), settings.permits);
+        let budget = Budget::new(instance, permits, clock.clone(), store.clone());
+        let outage = Outage::new(name, instance, permits, clock.clone(), store);
         let shared = Shared {
             name: name.to_owned(),
             credentials: Credentials::new(auth, &base_url, http.clone(), clock.clone()),
@@ -82,6 +97,7 @@ impl ServiceNow {
             clock,
             http,
             budget,
+            outage,
         };
         Self { shared: Arc::new(shared), deadline: None }
     }
@@ -149,11 +165,13 @@ impl ServiceNow {
     async fn admitted(&self, call: &Call, began: Instant) -> Result<Answer, Fault> {
         let timeout = if call.what.kind() == Kind::Read { READ_TIMEOUT } else { WRITE_TIMEOUT };
         let deadline = self.deadline.map_or(began + timeout, |given| given.min(began + timeout));
+        let while_back = self.pass(deadline).await?;
         let budget = &self.shared.budget;
-        let permit = budget.admit(call.lane, deadline).await?;
+        let permit = budget.admit(call.lane, deadline, while_back).await?;
         let sent = self.shared.clock.now();
         let outcome = self.exchange(call, deadline).await;
         permit.give_back().await;
+        self.learn(call, &outcome).await;
         let response = outcome?;
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
             return Err(budget.refused(answer::retry_after(response.headers())).await);
@@ -163,6 +181,53 @@ impl ServiceNow {
         let skew_seconds = self.shared.skew.note(response.headers(), sent, at);
         let result = answer::result(call.what.kind(), &response)?;
         Ok(Answer { result, at, skew_seconds })
+    }
+
+    /// Whether the instance is there to be called; who comes first after a pause asks it.
+    async fn pass(&self, deadline: Instant) -> Result<Option<u32>, Fault> {
+        let Shared { outage, credentials, clock, .. } = &*self.shared;
+        let left = deadline.saturating_duration_since(clock.instant());
+        match outage.pass(left, || credentials.fingerprint()).await {
+            Pass::Go(limit) => Ok(limit),
+            Pass::Wait(fault) => Err(fault),
+            Pass::Ask(turn) => {
+                let credentials = credentials.fingerprint();
+                let heard = self.ask().await;
+                outage.heard(turn, heard, credentials).await
+            }
+        }
+    }
+
+    /// Anything that the API says is an answer. What is asked is no record that we work with: such a one, or
+    /// its table, may be why calls failed.
+    async fn ask(&self) -> Result<(), (Why, String)> {
+        let address = Address::list("sys_user", "ORDERBYsys_id", "sys_id", 1);
+        let call = Call { what: What::Probe, lane: Lane::Rest, method: Method::GET, address, body: None };
+        let outcome = self.exchange(&call, self.shared.clock.instant() + QUESTION_MAX).await;
+        let heard = answer::heard(call.what.kind(), &outcome);
+        let label = if heard.is_some() { "transient" } else { "ok" };
+        let labels = [("connection", self.name().to_owned()), ("what", call.what.label().to_owned())];
+        let [connection, what] = labels;
+        let labels = [connection, what, ("outcome", label.to_owned())];
+        metrics::counter!("interlock_servicenow_calls_total", &labels).increment(1);
+        heard.map_or(Ok(()), Err)
+    }
+
+    /// What a call shows of the instance as a whole.
+    async fn learn(&self, call: &Call, outcome: &Result<Response<Bytes>, Fault>) {
+        let Shared { outage, credentials, .. } = &*self.shared;
+        match answer::heard(call.what.kind(), outcome) {
+            Some((why, said)) => {
+                outage.failed(call.fingerprint(), why, said, credentials.fingerprint()).await
+            }
+            None => outage.answered().await,
+        }
+    }
+
+    /// What the instance says of our credentials, while it does not take them.
+    #[must_use]
+    pub fn refused(&self) -> Option<String> {
+        self.shared.outage.refused()
     }
 
     async fn exchange(&self, call: &Call, deadline: Instant) -> Result<Response<Bytes>, Fault> {

@@ -85,6 +85,12 @@ impl ServiceNowError {
         }
     }
 
+    /// The instance does not take our credentials: no record is the cause.
+    #[must_use]
+    pub fn is_not_authenticated(&self) -> bool {
+        matches!(self.fault, Fault::NotAuthenticated(_))
+    }
+
     /// As a metric label names it.
     pub(crate) fn outcome(&self) -> &'static str {
         match self.class() {

@@ -10,12 +10,14 @@ mod error;
 mod names;
 mod next_states;
 mod note;
+mod outage;
 mod page;
 mod query;
 mod read;
 mod row;
 mod settings;
 mod skew;
+mod standing;
 mod webhook;
 mod write;
 

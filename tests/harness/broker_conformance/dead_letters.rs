@@ -41,8 +41,8 @@ pub async fn a_dead_letter_is_replayed_into_a_watch(subject: Subject) {
     dead(&*inbox, &watch, "broken", 4).await;
     let letters = broker.dead_letters(APPROVAL, 10).await.expect("read");
     assert_eq!(letters.len(), 1);
-    assert!(!broker.replay_dead_letter(APPROVAL, "another", "n0").await.expect("looked"));
-    assert!(broker.replay_dead_letter(APPROVAL, &letters[0].id, "n1").await.expect("replayed"));
+    assert!(!broker.replay_dead_letter(APPROVAL, "another", None, "n0").await.expect("looked"));
+    assert!(broker.replay_dead_letter(APPROVAL, &letters[0].id, None, "n1").await.expect("replayed"));
     let replayed = next(&mut inbox).await;
     assert!(replayed.receipt.watch && !replayed.direct && replayed.travel.again);
     assert_eq!((replayed.travel.tick, replayed.travel.attempt), (0, 1));
@@ -53,6 +53,31 @@ pub async fn a_dead_letter_is_replayed_into_a_watch(subject: Subject) {
     let ticked = next(&mut inbox).await;
     assert_eq!(ticked.travel.tick, 1);
     ack(&*inbox, &ticked).await;
+}
+
+/// An edited letter goes back in its new form, with its state; a dropped one is gone, and its neighbour stays.
+pub async fn a_dead_letter_is_edited_or_dropped(subject: Subject) {
+    let broker = &subject.broker;
+    let mut inbox = inbox(broker, APPROVAL).await;
+    broker.publish(&[hint("a"), hint("b"), hint("c")], false).await.expect("published");
+    for _ in 0..3 {
+        let delivered = next(&mut inbox).await;
+        dead(&*inbox, &delivered, "broken", 1).await;
+    }
+    let letters = broker.dead_letters(APPROVAL, 10).await.expect("read");
+    let edited = hint("mended");
+    assert!(
+        broker.replay_dead_letter(APPROVAL, &letters[0].id, Some(&edited), "n1").await.expect("replayed")
+    );
+    let mended = next(&mut inbox).await;
+    assert_eq!(mended.event.as_ref().expect("an event"), &edited);
+    assert!(mended.receipt.watch && mended.travel.again && mended.travel.attempt == 1);
+    ack(&*inbox, &mended).await;
+    assert!(broker.drop_dead_letter(APPROVAL, &letters[1].id).await.expect("dropped"));
+    assert!(!broker.drop_dead_letter(APPROVAL, &letters[1].id).await.expect("looked"));
+    let left = broker.dead_letters(APPROVAL, 10).await.expect("read");
+    assert_eq!(left.iter().map(|letter| &letter.id).collect::<Vec<_>>(), [&letters[2].id]);
+    stays_quiet(&mut inbox).await;
 }
 
 /// Bytes that are no event arrive as such, and can be dead-lettered.

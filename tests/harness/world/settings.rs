@@ -61,6 +61,14 @@ impl Setup {
 }
 
 impl World {
+    /// Puts another password for ServiceNow where Interlock reads it.
+    ///
+    /// # Panics
+    /// If the test directory cannot be written.
+    pub fn set_service_now_password(&self, password: &str) {
+        fs::write(self.folder.join("servicenow-password"), password).expect("the test directory is writable");
+    }
+
     pub(super) fn config_file(&self) -> PathBuf {
         self.folder.join("interlock.yaml")
     }

@@ -27,6 +27,17 @@ impl World {
         events
     }
 
+    /// What the workers' dead letters are for.
+    pub async fn dead_letters(&self) -> Vec<String> {
+        let broker = self.broker.get_or_init(async || connect(&self.amqp_url).await).await;
+        let mut reasons = Vec::new();
+        for worker in ["change-worker", "approval-worker"] {
+            let letters = broker.dead_letters(worker, 1_000).await.expect("the queue is there");
+            reasons.extend(letters.into_iter().map(|letter| letter.reason));
+        }
+        reasons
+    }
+
     /// Waits until an event of this type (`gate.released`) stands in the log; its data.
     pub async fn until_told(&self, deployment: &Deployment, what: &str) -> Value {
         let ty = format!("io.interlock.{what}.v1");

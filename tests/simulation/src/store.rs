@@ -263,6 +263,14 @@ impl Store for SimStore {
         .await
     }
 
+    async fn paused(&self, instance: &str) -> Result<Option<Duration>, StoreError> {
+        self.call("store paused", |memory| {
+            let until = memory.pauses.get(instance)?;
+            until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+        })
+        .await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.call("store ping", |_| ()).await
     }

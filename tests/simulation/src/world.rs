@@ -203,7 +203,7 @@ impl World {
         let http: Arc<dyn Http> = Arc::new(SimHttp::new(self.net.clone(), process.clone()));
         let http = Sabotage::http(self.setting.sabotage, http);
         let service_now = interlock_servicenow::connections(&self.config, &http, &clock, &store)?;
-        let platforms = interlock_platforms::platforms(&self.config, &http, &clock)?;
+        let platforms = interlock_platforms::platforms(&self.config, &http, &clock, Some(&store))?;
         let policies = Policies::new(self.config.policies.clone(), SERVICE_NOW.to_owned());
         let context = Context {
             broker,
@@ -256,7 +256,7 @@ fn door(
     let nowhere: Arc<dyn Http> = Arc::new(SimHttp::new(Net::new(BTreeMap::new(), Dice::new(1)), process));
     let mut sources: BTreeMap<String, Arc<dyn WebhookSource>> =
         interlock_servicenow::webhook_sources(config)?;
-    for (name, platform) in interlock_platforms::platforms(config, &nowhere, &clock)? {
+    for (name, platform) in interlock_platforms::platforms(config, &nowhere, &clock, None)? {
         sources.insert(name, platform);
     }
     let limits =

@@ -101,7 +101,7 @@ impl Lab {
         );
         let config = Config::parse("test", &yaml, std::iter::empty()).unwrap();
         let (http, clock): (Arc<dyn Http>, Arc<dyn Clock>) = (Arc::new(NoNetwork), Arc::new(SystemClock));
-        let platforms = interlock_platforms::platforms(&config, &http, &clock).unwrap();
+        let platforms = interlock_platforms::platforms(&config, &http, &clock, None).unwrap();
         let sources =
             platforms.into_iter().map(|(name, platform)| (name, platform as Arc<dyn WebhookSource>));
         let (broker, store) = (Arc::new(RecordingBroker::default()), Arc::new(MemoryStore::default()));

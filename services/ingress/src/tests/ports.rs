@@ -100,7 +100,17 @@ impl Broker for RecordingBroker {
         not_here()
     }
 
-    async fn replay_dead_letter(&self, _: &str, _: &str, _: &str) -> Result<bool, BrokerError> {
+    async fn replay_dead_letter(
+        &self,
+        _: &str,
+        _: &str,
+        _: Option<&Event>,
+        _: &str,
+    ) -> Result<bool, BrokerError> {
+        not_here()
+    }
+
+    async fn drop_dead_letter(&self, _: &str, _: &str) -> Result<bool, BrokerError> {
         not_here()
     }
 
@@ -247,6 +257,10 @@ impl Store for MemoryStore {
     }
 
     async fn pause(&self, _: &str, _: Duration) -> Result<(), StoreError> {
+        unasked()
+    }
+
+    async fn paused(&self, _: &str) -> Result<Option<Duration>, StoreError> {
         unasked()
     }
 

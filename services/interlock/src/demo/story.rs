@@ -48,20 +48,25 @@ pub async fn play(stage: &Stage, teller: &Teller, reject: bool) -> anyhow::Resul
     let deployment = *started.deployments.first().context("a run of one job has one deployment")?;
     let followed = Followed { deployment, since: begun };
     let mut previous = begun;
+    let mut steps = Vec::new();
     for beat in beats(reject) {
         let (mark, number) = tokio::select! {
             () = stage.shutdown.begun() => return Ok(Played::Interrupted),
             found = tokio::time::timeout(STEP_WITHIN, play_beat(stage, &followed, &beat)) => match found {
                 Ok(found) => found?,
                 Err(_) => {
+                    teller.steps(steps);
                     teller.missing(beat.step);
                     return Ok(Played::Missing { step: beat.step, deadline: STEP_WITHIN });
                 }
             }
         };
-        teller.step(&step(&beat, &mark, &number, begun, previous));
+        let step = step(&beat, &mark, &number, begun, previous);
+        teller.step(&step);
+        steps.push(step);
         previous = previous.max(mark.at);
     }
+    teller.steps(steps);
     end(stage, teller, &followed, reject, begun).await
 }
 

@@ -89,10 +89,17 @@ impl Teller {
         ));
     }
 
+    /// All steps that were seen, for scripts: in the order of their times, which is not quite that of the story.
+    pub fn steps(&self, mut steps: Vec<Step>) {
+        if self.json {
+            steps.sort_by_key(|step| step.at);
+            steps.iter().for_each(|step| say::line(json!(step)));
+        }
+    }
+
     /// A step was seen.
     pub fn step(&self, step: &Step) {
         if self.json {
-            say::line(json!(step));
             return;
         }
         let tone = match step.step {

@@ -61,8 +61,8 @@ pub(super) fn read(connection: &Connection, worker: &str, limit: usize) -> rusql
 /// Gives one letter back to its worker, and removes it: attempts and ticks start over, a watch's state stays.
 pub(super) fn replay(
     connection: &Connection,
-    worker: &str,
-    id: i64,
+    (worker, id): (&str, i64),
+    edited: Option<&[u8]>,
     nonce: &str,
     now: DateTime<Utc>,
 ) -> Result<bool, Failure> {
@@ -78,8 +78,22 @@ pub(super) fn replay(
         owed: before.owed,
         ..Travel::first(now, nonce.to_owned())
     };
-    let message =
-        Message { worker, lane: queue::WATCH, due: None, event: &event, travel: &travel, direct: false };
+    let message = Message {
+        worker,
+        lane: queue::WATCH,
+        due: None,
+        event: edited.unwrap_or(&event),
+        travel: &travel,
+        direct: false,
+    };
     queue::put(connection, &message)?;
     Ok(true)
+}
+
+/// Removes one letter for good.
+pub(super) fn remove(connection: &Connection, worker: &str, id: i64) -> Result<bool, Failure> {
+    let removed = connection
+        .prepare_cached("DELETE FROM dead_letter WHERE id = ?1 AND worker = ?2")?
+        .execute(params![id, worker])?;
+    Ok(removed > 0)
 }

@@ -176,15 +176,29 @@ impl Broker for Embedded {
         self.read(move |connection| dead::read(connection, worker, limit)).await
     }
 
-    async fn replay_dead_letter(&self, worker: &str, id: &str, nonce: &str) -> Result<bool, BrokerError> {
+    async fn replay_dead_letter(
+        &self,
+        worker: &str,
+        id: &str,
+        edited: Option<&Event>,
+        nonce: &str,
+    ) -> Result<bool, BrokerError> {
         let worker = known(worker)?;
         let Ok(id) = id.parse() else { return Ok(false) };
+        let edited = edited.map(stored::event_bytes).transpose().map_err(Failure::at_broker)?;
         let (nonce, now) = (nonce.to_owned(), self.clock.now());
         let replayed = self.writer.ask(move |connection, rung| {
             rung.insert(worker);
-            dead::replay(connection, worker, id, &nonce, now)
+            dead::replay(connection, (worker, id), edited.as_deref(), &nonce, now)
         });
         replayed.await.map_err(Failure::at_broker)
+    }
+
+    async fn drop_dead_letter(&self, worker: &str, id: &str) -> Result<bool, BrokerError> {
+        let worker = known(worker)?;
+        let Ok(id) = id.parse::<i64>() else { return Ok(false) };
+        let dropped = self.writer.ask(move |connection, _| dead::remove(connection, worker, id));
+        dropped.await.map_err(Failure::at_broker)
     }
 
     async fn close(&self) {

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
+use interlock_events::Event;
 use interlock_runtime::ports::broker::{BrokerError, DeadLetter, PublishError, Travel};
 use lapin::message::Delivery;
 use lapin::options::{
@@ -41,44 +42,63 @@ pub async fn list(link: &Link, worker: &str, limit: usize) -> Result<Vec<DeadLet
 pub async fn replay(
     link: &Link,
     publisher: &Publisher,
-    worker: &'static str,
     id: &str,
-    nonce: &str,
-    now: DateTime<Utc>,
+    fresh: &Fresh<'_>,
 ) -> Result<bool, BrokerError> {
+    let Some((scan, delivery)) = find(link, fresh.worker, id).await? else { return Ok(false) };
+    let outgoing = fresh.of(&delivery).map_err(unpublished)?;
+    publisher.send(&[outgoing]).await.map_err(unpublished)?;
+    within(&scan.queue, delivery.acker.ack(BasicAckOptions::default())).await?;
+    scan.give_back().await?;
+    Ok(true)
+}
+
+/// Removes one for good.
+pub async fn remove(link: &Link, worker: &str, id: &str) -> Result<bool, BrokerError> {
+    let Some((scan, delivery)) = find(link, worker, id).await? else { return Ok(false) };
+    within(&scan.queue, delivery.acker.ack(BasicAckOptions::default())).await?;
+    scan.give_back().await?;
+    Ok(true)
+}
+
+/// The letter, in hand; whatever ends the scan without an ack gives it back.
+async fn find(link: &Link, worker: &str, id: &str) -> Result<Option<(Scan, Delivery)>, BrokerError> {
     let mut scan = Scan::open(link, worker, usize::from(SCAN_MAX)).await?;
     while let Some(delivery) = scan.next().await? {
         if id_of(&delivery) == id {
-            let outgoing = fresh(worker, &delivery, nonce, now).map_err(unpublished)?;
-            publisher.send(&[outgoing]).await.map_err(unpublished)?;
-            within(&scan.queue, delivery.acker.ack(BasicAckOptions::default())).await?;
-            scan.give_back().await?;
-            return Ok(true);
+            return Ok(Some((scan, delivery)));
         }
     }
     scan.give_back().await?;
-    Ok(false)
+    Ok(None)
 }
 
-/// A fresh delivery: attempts and ticks start over, the state of a watch stays.
-fn fresh(
-    worker: &'static str,
-    delivery: &Delivery,
-    nonce: &str,
-    now: DateTime<Utc>,
-) -> Result<Outgoing, PublishError> {
-    let event = codec::decode(&delivery.data, &delivery.properties);
-    let before = codec::travel_of(&delivery.properties, event.as_ref().ok(), now);
-    let travel = Travel {
-        state: before.state,
-        traceparent: before.traceparent,
-        again: true,
-        owed: before.owed,
-        ..Travel::first(now, nonce.to_owned())
-    };
-    let mut outgoing = outgoing::to(&Destination::Resume(worker), &event, &travel, now)?;
-    codec::put_header(&mut outgoing.message, codec::NONCE, nonce);
-    Ok(outgoing)
+/// What makes a dead letter a fresh delivery.
+pub struct Fresh<'a> {
+    pub worker: &'static str,
+    /// Goes in place of its event.
+    pub edited: Option<&'a Event>,
+    pub nonce: &'a str,
+    pub now: DateTime<Utc>,
+}
+
+impl Fresh<'_> {
+    /// Attempts and ticks start over, the state of a watch stays.
+    fn of(&self, delivery: &Delivery) -> Result<Outgoing, PublishError> {
+        let event = codec::decode(&delivery.data, &delivery.properties);
+        let before = codec::travel_of(&delivery.properties, event.as_ref().ok(), self.now);
+        let travel = Travel {
+            state: before.state,
+            traceparent: before.traceparent,
+            again: true,
+            owed: before.owed,
+            ..Travel::first(self.now, self.nonce.to_owned())
+        };
+        let event = self.edited.map_or(event, |edited| Ok(edited.clone()));
+        let mut outgoing = outgoing::to(&Destination::Resume(self.worker), &event, &travel, self.now)?;
+        codec::put_header(&mut outgoing.message, codec::NONCE, self.nonce);
+        Ok(outgoing)
+    }
 }
 
 fn unpublished(error: PublishError) -> BrokerError {

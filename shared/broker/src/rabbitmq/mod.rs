@@ -25,6 +25,7 @@ use interlock_runtime::ports::broker::{
 use interlock_runtime::ports::clock::Clock;
 use lapin::uri::AMQPUri;
 
+use self::dead_letters::Fresh;
 use self::inbox::RabbitInbox;
 use self::link::{Link, Purpose, Target};
 use self::outgoing::Destination;
@@ -180,6 +181,12 @@ impl RabbitMq {
     }
 }
 
+/// The name in the topology.
+fn known(worker: &str) -> Result<&'static str, BrokerError> {
+    let known = topology::WORKERS.iter().find(|row| row.name == worker);
+    known.map(|row| row.name).ok_or_else(|| BrokerError::Missing(topology::dead(worker)))
+}
+
 async fn stand_later(broker: std::sync::Weak<RabbitMq>) {
     loop {
         let Some(present) = broker.upgrade() else { return };
@@ -266,11 +273,20 @@ impl Broker for RabbitMq {
         dead_letters::list(&self.consume, worker, limit).await
     }
 
-    async fn replay_dead_letter(&self, worker: &str, id: &str, nonce: &str) -> Result<bool, BrokerError> {
-        let known = topology::WORKERS.iter().find(|row| row.name == worker);
-        let worker = known.ok_or_else(|| BrokerError::Missing(topology::dead(worker)))?.name;
-        let now = self.clock.now();
-        dead_letters::replay(&self.consume, &self.publisher, worker, id, nonce, now).await
+    async fn replay_dead_letter(
+        &self,
+        worker: &str,
+        id: &str,
+        edited: Option<&Event>,
+        nonce: &str,
+    ) -> Result<bool, BrokerError> {
+        let worker = known(worker)?;
+        let fresh = Fresh { worker, edited, nonce, now: self.clock.now() };
+        dead_letters::replay(&self.consume, &self.publisher, id, &fresh).await
+    }
+
+    async fn drop_dead_letter(&self, worker: &str, id: &str) -> Result<bool, BrokerError> {
+        dead_letters::remove(&self.consume, known(worker)?, id).await
     }
 
     async fn close(&self) {

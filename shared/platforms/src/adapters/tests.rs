@@ -19,7 +19,7 @@ impl Http for NoNetwork {
 fn built(yaml: &str) -> Result<Platforms, Faults> {
     let config = Config::parse("test", yaml, std::iter::empty()).unwrap();
     let (http, clock): (Arc<dyn Http>, Arc<dyn Clock>) = (Arc::new(NoNetwork), Arc::new(SystemClock));
-    platforms(&config, &http, &clock)
+    platforms(&config, &http, &clock, None)
 }
 
 const GITHUB: &str = "connections:

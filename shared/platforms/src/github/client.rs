@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use http::{Method, Request, Response, StatusCode, header};
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::{Http, HttpError};
+use interlock_runtime::ports::store::Store;
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use super::auth::{Token, Tokens, app_token, good};
 use super::payload::Text;
 use super::settings::Settings;
 use crate::PlatformError;
+use crate::pause::Pause;
 
 /// GitHub refuses requests without one.
 const USER_AGENT: &str = concat!("interlock/", env!("CARGO_PKG_VERSION"));
@@ -26,6 +28,7 @@ pub(super) struct Client {
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     tokens: Tokens,
+    pause: Pause,
 }
 
 /// One call.
@@ -45,8 +48,14 @@ struct Minted {
 }
 
 impl Client {
-    pub fn new(http: Arc<dyn Http>, clock: Arc<dyn Clock>, settings: Settings) -> Self {
-        Self { http, clock, settings, tokens: Tokens::default() }
+    pub fn new(
+        http: Arc<dyn Http>,
+        clock: Arc<dyn Clock>,
+        store: Option<Arc<dyn Store>>,
+        settings: Settings,
+    ) -> Self {
+        let pause = Pause::new(clock.clone(), store);
+        Self { http, clock, settings, tokens: Tokens::default(), pause }
     }
 
     /// Reads.
@@ -65,7 +74,27 @@ impl Client {
         self.exchange(call, &Method::POST, body, Effect::Write, may_send).await.map(|_| ())
     }
 
+    /// GitHub counts the calls of an installation (docs: "Rate limits for the REST API"), so a limit that one
+    /// call met stops all calls of that installation, in every process.
     async fn exchange(
+        &self,
+        call: Call<'_>,
+        method: &Method,
+        body: Bytes,
+        effect: Effect,
+        may_send: impl Fn() -> Result<(), PlatformError>,
+    ) -> Result<Reply, PlatformError> {
+        let host = self.settings.base.host_str().unwrap_or_default();
+        let limited = format!("{host}/{}", call.installation);
+        self.pause.check(&limited).await?;
+        let outcome = self.unpaused(call, method, body, effect, may_send).await;
+        if let Err(error) = &outcome {
+            self.pause.keep(&limited, error).await;
+        }
+        outcome
+    }
+
+    async fn unpaused(
         &self,
         call: Call<'_>,
         method: &Method,

@@ -24,6 +24,7 @@ use interlock_rules::{Permit, RunReading};
 use interlock_runtime::config::{Connection, Faults};
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::Http;
+use interlock_runtime::ports::store::Store;
 use interlock_runtime::webhook::{
     Encoding, HmacSignature, NotAuthentic, Parsed, Unreadable, Verified, Webhook, WebhookSource,
 };
@@ -55,7 +56,12 @@ pub struct GitHub {
 impl Adapter for GitHub {
     const KIND: &'static str = KIND;
 
-    fn new(connection: &Connection, http: Arc<dyn Http>, clock: Arc<dyn Clock>) -> Result<Self, Faults> {
+    fn new(
+        connection: &Connection,
+        http: Arc<dyn Http>,
+        clock: Arc<dyn Clock>,
+        store: Option<Arc<dyn Store>>,
+    ) -> Result<Self, Faults> {
         let settings = Settings::of(connection)?;
         let Connection { name, tenant, aliases, .. } = connection;
         let origin = Origin {
@@ -66,7 +72,7 @@ impl Adapter for GitHub {
             base: settings.base.clone(),
         };
         let signature = HmacSignature::new(SIGNATURE, Encoding::Hex).with_prefix("sha256=");
-        Ok(Self { origin, signature, client: Client::new(http, clock, settings) })
+        Ok(Self { origin, signature, client: Client::new(http, clock, store, settings) })
     }
 }
 

@@ -56,6 +56,14 @@ impl Connection {
         self.document.fault(&[section, name, Step::Key(key)], what, cure)
     }
 
+    /// A fault of a key within its keys (`auth`, `basic`, `password`).
+    #[must_use]
+    pub fn fault_at(&self, keys: &[&str], what: String, cure: Option<String>) -> Fault {
+        let mut path = self.path().to_vec();
+        path.extend(keys.iter().copied().map(Step::Key));
+        self.document.fault(&path, what, cure)
+    }
+
     fn path(&self) -> [Step<'_>; 2] {
         [Step::Key(SECTION), Step::Key(&self.name)]
     }

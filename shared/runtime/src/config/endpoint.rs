@@ -65,6 +65,13 @@ impl Backend {
         Self { place, origin, key }
     }
 
+    /// A fault of its value, for what only who uses it can judge.
+    #[must_use]
+    pub fn fault(&self, what: String, cure: &str) -> Fault {
+        let (origin, path) = (self.origin.clone(), self.key.to_owned());
+        Fault { origin, path, what, excerpt: None, cure: Some(cure.to_owned()) }
+    }
+
     /// What is wrong if other processes must reach it.
     pub(super) fn not_shared(&self, role: &str, schemes: &str) -> Option<Fault> {
         let Place::Embedded(folder) = &self.place else { return None };

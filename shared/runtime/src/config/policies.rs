@@ -13,6 +13,8 @@ const LIST: Step<'static> = Step::Key("policies");
 /// 29 days: a gate is a message in the broker, and GitHub lets a deployment wait for 30 days
 /// (GitHub docs, "Actions limits").
 const TIMEOUT_MINUTES_MAX: f64 = 41_760.0;
+/// A deployment's watch carries its policy's terms in a header of 16 KiB, beside what it has learned.
+const TERMS_BYTES_MAX: usize = 12 * 1024;
 
 /// The file's policies, then the default one, unless the file has its own.
 pub(super) fn read(layers: &mut Layers, connections: &[Connection]) -> Vec<Policy> {
@@ -58,6 +60,15 @@ impl Checker<'_> {
             self.check_connection(index, policy);
             self.check_templates(index, policy);
             self.check_times(index, policy);
+            self.check_size(index, policy);
+        }
+    }
+
+    fn check_size(&mut self, index: usize, policy: &Policy) {
+        let bytes = serde_json::to_string(policy).map_or(0, |json| json.len());
+        if bytes > TERMS_BYTES_MAX {
+            let what = format!("its texts and fields have {bytes} bytes, at most {TERMS_BYTES_MAX}");
+            self.refuse(index, &["change"], what, "shorten its texts: link to a page instead");
         }
     }
 

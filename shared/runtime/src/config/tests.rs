@@ -397,3 +397,13 @@ fn anchors_hold_across_sections() {
         config.connections().map(|connection| connection.section::<Adapter>().unwrap().url).collect();
     assert_eq!(urls, ["u", "v"]);
 }
+
+#[test]
+fn texts_that_no_watch_could_carry_are_refused() {
+    let text = |length: usize| {
+        format!("policies:\n  - name: default\n    change: {{ description: '{}' }}\n", "x".repeat(length))
+    };
+    assert!(load(&text(10_000)).is_ok());
+    let said = faults(&text(13_000));
+    assert!(said.contains("policies[0].change") && said.contains("at most 12288"), "{said}");
+}

@@ -81,11 +81,24 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`].
     async fn dead_letters(&self, worker: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError>;
 
-    /// Gives one dead letter back to its worker, as a fresh delivery (tick 0), and removes it. `Ok(false)`: not there.
+    /// Gives one dead letter back to its worker, as a fresh delivery (tick 0), and removes it once that is
+    /// confirmed; `edited` goes in place of its event. `Ok(false)`: not there.
     ///
     /// # Errors
-    /// [`BrokerError`].
-    async fn replay_dead_letter(&self, worker: &str, id: &str, nonce: &str) -> Result<bool, BrokerError>;
+    /// [`BrokerError`]; the letter still stands then.
+    async fn replay_dead_letter(
+        &self,
+        worker: &str,
+        id: &str,
+        edited: Option<&Event>,
+        nonce: &str,
+    ) -> Result<bool, BrokerError>;
+
+    /// Removes one dead letter for good. `Ok(false)`: not there.
+    ///
+    /// # Errors
+    /// [`BrokerError`]; the letter still stands then.
+    async fn drop_dead_letter(&self, worker: &str, id: &str) -> Result<bool, BrokerError>;
 
     /// Stops taking in and waits until what was published is confirmed; then closes.
     async fn close(&self);
@@ -364,6 +377,14 @@ pub enum PublishError {
     /// The connection is gone; deliveries in hand come again.
     #[error("the connection to the broker is gone: {0}")]
     Gone(String),
+}
+
+impl PublishError {
+    /// The broker lives and does not take it: the same try again has the same answer, until somebody acts.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        matches!(self, Self::Full { .. } | Self::Refused { .. })
+    }
 }
 
 /// The broker is not there, or not as it must be.

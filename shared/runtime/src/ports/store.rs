@@ -107,6 +107,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError`].
     async fn pause(&self, instance: &str, pause: Duration) -> Result<(), StoreError>;
 
+    /// How long calls to `instance` are still paused; `None` where they are not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    async fn paused(&self, instance: &str) -> Result<Option<Duration>, StoreError>;
+
     /// Answers when the Store does, for health.
     ///
     /// # Errors

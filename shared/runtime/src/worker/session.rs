@@ -311,11 +311,7 @@ impl Desk {
             let Err(fault) = self.try_to_settle(delivered, &settlement, settler).await else { return };
             match &fault {
                 PublishError::Gone(_) => return self.let_go(delivered, &fault).await,
-                PublishError::Full { .. } | PublishError::Refused { .. }
-                    if self.set_aside(&mut settlement, &fault).await =>
-                {
-                    continue;
-                }
+                refusal if refusal.is_refusal() && self.set_aside(&mut settlement, refusal).await => continue,
                 _ => {}
             }
             if stuck.is_none() {
@@ -341,9 +337,7 @@ impl Desk {
         let settled = settler.settle(&delivered.receipt, settlement).await;
         match &settled {
             Ok(()) => self.doors.taken(facts),
-            Err(PublishError::Full { .. } | PublishError::Refused { .. }) => {
-                self.doors.refused(facts, self.context.clock.instant());
-            }
+            Err(fault) if fault.is_refusal() => self.doors.refused(facts, self.context.clock.instant()),
             Err(_) => {}
         }
         settled

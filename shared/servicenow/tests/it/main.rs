@@ -5,6 +5,7 @@ mod access;
 mod budget;
 mod counted;
 mod faults;
+mod outage;
 mod quirks;
 mod reads;
 mod world;

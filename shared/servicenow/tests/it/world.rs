@@ -31,7 +31,8 @@ pub struct World {
     pub client: ServiceNow,
     pub sim: Simulator,
     pub store: Arc<FakeStore>,
-    _secret: NamedTempFile,
+    settings: Value,
+    secret: NamedTempFile,
 }
 
 impl World {
@@ -67,7 +68,24 @@ impl World {
         let http = Arc::new(InProcess(sim.router()));
         let client =
             ServiceNow::new("acme", settings_of(settings), http, Arc::new(SystemClock), store.clone());
-        Self { client, sim, store, _secret: secret }
+        Self { client, sim, store, settings: settings.clone(), secret }
+    }
+
+    /// The client as another process has it.
+    pub fn another_process(&self) -> ServiceNow {
+        let http = Arc::new(InProcess(self.sim.router()));
+        let settings = settings_of(&self.settings);
+        ServiceNow::new("acme", settings, http, Arc::new(SystemClock), self.store.clone())
+    }
+
+    /// Puts another secret in its place.
+    pub fn rotate(&self, secret: &str) {
+        std::fs::write(self.secret.path(), secret).unwrap();
+    }
+
+    /// Every call that has reached the instance.
+    pub fn calls(&self) -> usize {
+        self.sim.requests().count("GET", "/") + self.sim.requests().count("POST", "/")
     }
 
     /// A change of [`key`] with the seeded group.
@@ -210,12 +228,20 @@ pub fn plain_row(sys_id: &str) -> Value {
 pub struct FakeStore {
     pub gone: AtomicBool,
     permits: Mutex<BTreeMap<String, u32>>,
-    paused_until: Mutex<Option<Instant>>,
+    pauses: Mutex<BTreeMap<String, Instant>>,
+    keys: Mutex<BTreeMap<String, (String, Instant)>>,
 }
 
 impl FakeStore {
     fn there(&self) -> Result<(), StoreError> {
         if self.gone.load(Ordering::SeqCst) { Err(StoreError("gone".into())) } else { Ok(()) }
+    }
+
+    /// Forgets everything, as FLUSHALL does.
+    pub fn flush(&self) {
+        self.permits.lock().unwrap().clear();
+        self.pauses.lock().unwrap().clear();
+        self.keys.lock().unwrap().clear();
     }
 
     /// Permits that are out, and the limit that each was asked with.
@@ -226,11 +252,15 @@ impl FakeStore {
 
 #[async_trait]
 impl Store for FakeStore {
-    async fn acquire(&self, _: &str, holder: &str, limit: u32, _: Duration) -> Result<Admission, StoreError> {
-        self.there()?;
-        let now = Instant::now();
-        if let Some(until) = self.paused_until.lock().unwrap().filter(|until| *until > now) {
-            return Ok(Admission::Paused(until - now));
+    async fn acquire(
+        &self,
+        instance: &str,
+        holder: &str,
+        limit: u32,
+        _: Duration,
+    ) -> Result<Admission, StoreError> {
+        if let Some(left) = self.paused(instance).await? {
+            return Ok(Admission::Paused(left));
         }
         let mut permits = self.permits.lock().unwrap();
         if permits.len() >= limit as usize {
@@ -246,26 +276,57 @@ impl Store for FakeStore {
         Ok(())
     }
 
-    async fn pause(&self, _: &str, pause: Duration) -> Result<(), StoreError> {
+    async fn pause(&self, instance: &str, pause: Duration) -> Result<(), StoreError> {
         self.there()?;
-        *self.paused_until.lock().unwrap() = Some(Instant::now() + pause);
+        self.pauses.lock().unwrap().insert(instance.to_owned(), Instant::now() + pause);
         Ok(())
     }
 
-    async fn claim(&self, _: &str, _: &str, _: Duration) -> Result<Claim, StoreError> {
-        unused()
+    async fn paused(&self, instance: &str) -> Result<Option<Duration>, StoreError> {
+        self.there()?;
+        let until = self.pauses.lock().unwrap().get(instance).copied();
+        let left = until.and_then(|until| until.checked_duration_since(Instant::now()));
+        Ok(left.filter(|left| !left.is_zero()))
     }
-    async fn swap(&self, _: &str, _: &str, _: &str, _: Duration) -> Result<bool, StoreError> {
-        unused()
+
+    async fn claim(&self, key: &str, value: &str, ttl: Duration) -> Result<Claim, StoreError> {
+        self.there()?;
+        let mut keys = self.keys.lock().unwrap();
+        keys.retain(|_, (_, until)| *until > Instant::now());
+        match keys.get(key) {
+            Some((held, _)) => Ok(Claim::Held(held.clone())),
+            None => {
+                keys.insert(key.to_owned(), (value.to_owned(), Instant::now() + ttl));
+                Ok(Claim::Won)
+            }
+        }
     }
-    async fn release(&self, _: &str, _: &str) -> Result<bool, StoreError> {
-        unused()
+    async fn swap(&self, key: &str, expected: &str, value: &str, ttl: Duration) -> Result<bool, StoreError> {
+        self.there()?;
+        let holds = self.get(key).await?.as_deref() == Some(expected);
+        if holds {
+            self.put(key, value, ttl).await?;
+        }
+        Ok(holds)
     }
-    async fn get(&self, _: &str) -> Result<Option<String>, StoreError> {
-        unused()
+    async fn release(&self, key: &str, expected: &str) -> Result<bool, StoreError> {
+        self.there()?;
+        let holds = self.get(key).await?.as_deref() == Some(expected);
+        if holds {
+            self.keys.lock().unwrap().remove(key);
+        }
+        Ok(holds)
     }
-    async fn put(&self, _: &str, _: &str, _: Duration) -> Result<(), StoreError> {
-        unused()
+    async fn get(&self, key: &str) -> Result<Option<String>, StoreError> {
+        self.there()?;
+        let keys = self.keys.lock().unwrap();
+        let held = keys.get(key).filter(|(_, until)| *until > Instant::now());
+        Ok(held.map(|(value, _)| value.clone()))
+    }
+    async fn put(&self, key: &str, value: &str, ttl: Duration) -> Result<(), StoreError> {
+        self.there()?;
+        self.keys.lock().unwrap().insert(key.to_owned(), (value.to_owned(), Instant::now() + ttl));
+        Ok(())
     }
     async fn present(&self, _: &[String]) -> Result<Vec<bool>, StoreError> {
         unused()

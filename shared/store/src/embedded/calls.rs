@@ -128,9 +128,8 @@ pub(super) fn acquire(
     (now, lease): (Moment, Duration),
 ) -> rusqlite::Result<Admission> {
     let now_ms = now.timestamp_millis();
-    let paused = paused_until(tx, instance)? - now_ms;
-    if paused > 0 {
-        return Ok(Admission::Paused(Duration::from_millis(paused.unsigned_abs())));
+    if let Some(left) = paused(tx, instance, now)? {
+        return Ok(Admission::Paused(left));
     }
     tx.prepare_cached("DELETE FROM permit WHERE ends <= ?1")?.execute([now_ms])?;
     let (others, first_ends): (u32, Option<i64>) = tx
@@ -145,12 +144,17 @@ pub(super) fn acquire(
     Ok(Admission::Admitted)
 }
 
-fn paused_until(tx: &Transaction<'_>, instance: &str) -> rusqlite::Result<i64> {
-    let ends = tx
+pub(super) fn paused(
+    tx: &Transaction<'_>,
+    instance: &str,
+    now: Moment,
+) -> rusqlite::Result<Option<Duration>> {
+    let ends: Option<i64> = tx
         .prepare_cached("SELECT ends FROM pause WHERE instance = ?1")?
         .query_row([instance], |row| row.get(0))
         .optional()?;
-    Ok(ends.unwrap_or(0))
+    let left = ends.unwrap_or(0) - now.timestamp_millis();
+    Ok((left > 0).then(|| Duration::from_millis(left.unsigned_abs())))
 }
 
 pub(super) fn pause(

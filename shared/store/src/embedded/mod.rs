@@ -154,6 +154,10 @@ impl Store for EmbeddedStore {
         self.call("pause", |tx, now| calls::pause(tx, instance, now, pause))
     }
 
+    async fn paused(&self, instance: &str) -> Result<Option<Duration>, StoreError> {
+        self.call("paused", |tx, now| calls::paused(tx, instance, now))
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.call("ping", |tx, _| tx.query_row("SELECT 1", [], |_| Ok(())))
     }

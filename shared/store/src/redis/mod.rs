@@ -233,6 +233,13 @@ impl Store for RedisStore {
         self.run("pause", script).await
     }
 
+    async fn paused(&self, instance: &str) -> Result<Option<Duration>, StoreError> {
+        let mut script = self.scripts.paused.prepare_invoke();
+        script.key(self.instance_key("pause", instance));
+        let left: u64 = self.run("paused", script).await?;
+        Ok((left > 0).then(|| Duration::from_millis(left)))
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.ask("ping", redis::cmd("PING").take()).await
     }

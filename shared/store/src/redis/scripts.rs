@@ -12,6 +12,7 @@ pub(super) struct Scripts {
     pub(super) epoch: Script,
     pub(super) acquire: Script,
     pub(super) pause: Script,
+    pub(super) paused: Script,
 }
 
 impl Scripts {
@@ -25,6 +26,7 @@ impl Scripts {
             epoch: Script::new(EPOCH),
             acquire: Script::new(ACQUIRE),
             pause: Script::new(PAUSE),
+            paused: Script::new(PAUSED),
         }
     }
 }
@@ -102,3 +104,11 @@ local ends = now + tonumber(ARGV[1])
 if tonumber(redis.call('GET', KEYS[1]) or '0') >= ends then return 0 end
 redis.call('SET', KEYS[1], string.format('%.0f', ends), 'PX', ARGV[1])
 return 1";
+
+/// Answers the milliseconds that are left of the pause.
+const PAUSED: &str = "
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local left = tonumber(redis.call('GET', KEYS[1]) or '0') - now
+if left < 0 then return 0 end
+return left";

@@ -293,15 +293,30 @@ impl BrokerCore {
         of.take(limit).map(|(_, _, letter)| letter.clone()).collect()
     }
 
-    pub(super) fn replay(&self, worker: &'static str, id: &str, nonce: &str, now: DateTime<Utc>) -> bool {
+    fn take_letter(&self, worker: &str, id: &str) -> Option<Message> {
         let mut state = self.lock();
-        let place = state.dead.iter().position(|(of, _, letter)| *of == worker && letter.id == id);
-        let Some((_, message, _)) = place.map(|place| state.dead.remove(place)) else { return false };
-        drop(state);
+        let place = state.dead.iter().position(|(of, _, letter)| *of == worker && letter.id == id)?;
+        Some(state.dead.remove(place).1)
+    }
+
+    pub(super) fn drop_letter(&self, worker: &str, id: &str) -> bool {
+        self.take_letter(worker, id).is_some()
+    }
+
+    pub(super) fn replay(
+        &self,
+        worker: &'static str,
+        id: &str,
+        edited: Option<&Event>,
+        nonce: &str,
+        now: DateTime<Utc>,
+    ) -> bool {
+        let Some(message) = self.take_letter(worker, id) else { return false };
         let first = Travel::first(message.travel.first_at.min(now), nonce.to_owned());
         let travel =
             Travel { state: message.travel.state.clone(), again: true, owed: message.travel.owed, ..first };
-        self.put(worker, Message::again(message.event, travel));
+        let event = edited.map_or(message.event, |edited| Ok(edited.clone()));
+        self.put(worker, Message::again(event, travel));
         true
     }
 

@@ -131,9 +131,20 @@ impl Broker for SimBroker {
         Ok(self.core.dead_letters(known(worker)?, limit))
     }
 
-    async fn replay_dead_letter(&self, worker: &str, id: &str, nonce: &str) -> Result<bool, BrokerError> {
+    async fn replay_dead_letter(
+        &self,
+        worker: &str,
+        id: &str,
+        edited: Option<&Event>,
+        nonce: &str,
+    ) -> Result<bool, BrokerError> {
         self.check().await?;
-        Ok(self.core.replay(known(worker)?, id, nonce, self.clock.now()))
+        Ok(self.core.replay(known(worker)?, id, edited, nonce, self.clock.now()))
+    }
+
+    async fn drop_dead_letter(&self, worker: &str, id: &str) -> Result<bool, BrokerError> {
+        self.check().await?;
+        Ok(self.core.drop_letter(known(worker)?, id))
     }
 
     async fn close(&self) {

@@ -63,8 +63,18 @@ impl Broker for BrokenBroker {
         self.broker.dead_letters(worker, limit).await
     }
 
-    async fn replay_dead_letter(&self, worker: &str, id: &str, nonce: &str) -> Result<bool, BrokerError> {
-        self.broker.replay_dead_letter(worker, id, nonce).await
+    async fn replay_dead_letter(
+        &self,
+        worker: &str,
+        id: &str,
+        edited: Option<&Event>,
+        nonce: &str,
+    ) -> Result<bool, BrokerError> {
+        self.broker.replay_dead_letter(worker, id, edited, nonce).await
+    }
+
+    async fn drop_dead_letter(&self, worker: &str, id: &str) -> Result<bool, BrokerError> {
+        self.broker.drop_dead_letter(worker, id).await
     }
 
     async fn close(&self) {

@@ -109,6 +109,10 @@ impl Store for BrokenStore {
         self.store.pause(instance, pause).await
     }
 
+    async fn paused(&self, instance: &str) -> Result<Option<Duration>, StoreError> {
+        self.store.paused(instance).await
+    }
+
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
     }

@@ -80,9 +80,9 @@ async fn a_dead_letter_is_kept_and_comes_again_when_it_is_replayed() {
     }
     assert!(bench.broker.dead_letters(APPROVAL, 10).await.unwrap().is_empty());
     let letter = bench.broker.dead_letters(CHANGE, 10).await.unwrap().remove(0);
-    assert!(!bench.broker.replay_dead_letter(APPROVAL, &letter.id, "n1").await.unwrap());
-    assert!(bench.broker.replay_dead_letter(CHANGE, &letter.id, "n1").await.unwrap());
-    assert!(!bench.broker.replay_dead_letter(CHANGE, &letter.id, "n2").await.unwrap());
+    assert!(!bench.broker.replay_dead_letter(APPROVAL, &letter.id, None, "n1").await.unwrap());
+    assert!(bench.broker.replay_dead_letter(CHANGE, &letter.id, None, "n1").await.unwrap());
+    assert!(!bench.broker.replay_dead_letter(CHANGE, &letter.id, None, "n2").await.unwrap());
     let delivery = next(&mut inbox).await;
     assert_eq!((id(&delivery).as_str(), delivery.travel.tick, delivery.travel.attempt), ("1", 0, 1));
     assert!(delivery.travel.again && !delivery.direct);

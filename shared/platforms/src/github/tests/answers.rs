@@ -101,6 +101,20 @@ async fn a_limit_pauses_for_as_long_as_github_says() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn while_a_limit_lasts_nothing_is_sent() {
+    let lab = Lab::new();
+    let held = lab.start();
+    lab.fault(RULE, sim::FaultKind::SecondaryLimit { retry_after: Some(30) });
+    assert!(matches!(lab.release(&held).await, Err(PlatformError::Paused(_))));
+    tokio::time::advance(Duration::from_secs(20)).await;
+    let Err(PlatformError::Paused(left)) = lab.release(&held).await else { panic!("it is over too soon") };
+    assert!(left <= Duration::from_secs(10), "{left:?}");
+    assert_eq!(lab.calls(RULE), 1, "only the call that met the limit was sent");
+    tokio::time::advance(Duration::from_secs(11)).await;
+    lab.release(&held).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_missing_permission_is_refused_with_the_cure() {
     let lab = Lab::new();

@@ -111,7 +111,7 @@ impl Lab {
         let config = Config::parse("test", &yaml, std::iter::empty()).unwrap();
         let connection = config.connections().next().unwrap();
         let http = Arc::new(InProcess(github.router()));
-        let adapter = GitHub::new(connection, http, Arc::new(LabClock(clock))).unwrap();
+        let adapter = GitHub::new(connection, http, Arc::new(LabClock(clock)), None).unwrap();
         Self { github, adapter, _files: files }
     }
 
