@@ -79,7 +79,7 @@ fn wish_of(worker: &str, id: &str, how: Resolution, reason: &str) -> Resolve {
 
 async fn one(config: &Config, bench: &Bench, resolve: Resolve) -> anyhow::Result<()> {
     let missing = format!("{} has no dead letter {}", resolve.worker, resolve.id);
-    ensure!(hand::carry_out(config, bench, &Wish::Resolve(resolve)).await?, missing);
+    ensure!(hand::carry_out(config, bench, &Wish::Resolve(Box::new(resolve))).await?, missing);
     Ok(())
 }
 

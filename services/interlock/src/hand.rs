@@ -28,7 +28,7 @@ const LETTERS_MAX: usize = 100_000;
 #[serde(rename_all = "snake_case")]
 pub enum Wish {
     /// A dead letter goes back to its worker, or is dropped.
-    Resolve(Resolve),
+    Resolve(Box<Resolve>),
     /// Events of the log go to one worker again.
     TakeUp {
         /// Whose.
@@ -194,7 +194,14 @@ mod tests {
 
     fn resolve(id: &str, how: Resolution) -> Wish {
         let (worker, reason) = (WORKER.to_owned(), "no use".to_owned());
-        Wish::Resolve(Resolve { worker, id: id.to_owned(), how, edited: None, changed: vec![], reason })
+        Wish::Resolve(Box::new(Resolve {
+            worker,
+            id: id.to_owned(),
+            how,
+            edited: None,
+            changed: vec![],
+            reason,
+        }))
     }
 
     async fn records(broker: &dyn Broker) -> Vec<FaultResolved> {
