@@ -9,9 +9,11 @@ mod look;
 mod poll;
 mod projection;
 mod subscribers;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use interlock_events::{ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentStarted};
@@ -40,12 +42,14 @@ pub struct Desk {
     pub settle: Duration,
     /// How often pending changes are asked for in batches.
     pub poll: Duration,
+    /// How often is looked for what no webhook told.
+    pub sweep: Duration,
 }
 
 /// The worker: one reaction keeps each gate, the others look at it at once.
 #[must_use]
 pub fn worker(desk: Desk) -> Worker {
-    let poll = desk.poll;
+    let (poll, sweep) = (desk.poll, desk.sweep);
     let desk = Arc::new(desk);
     Worker::new(NAME)
         .subscribe(KeepGate { desk: desk.clone() })
@@ -55,5 +59,7 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(FollowHint::<ChangeUpdated>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentStarted>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentFinished>::new(desk.clone()))
-        .every(poll, "poll-pending-changes", poll::PollPendingChanges { desk })
+        .every(poll, "poll-pending-changes", poll::PollPendingChanges { desk: desk.clone() })
+        .every(sweep, "sweep-deliveries", sweep::SweepDeliveries { desk: desk.clone() })
+        .every(sweep, "sweep-gates", sweep::SweepGates { desk, turn: AtomicU32::new(0) })
 }

@@ -104,6 +104,7 @@ impl Wiring {
             policies: self.policies.clone(),
             settle: self.config.timing.settle,
             poll: self.config.timing.poll,
+            sweep: self.config.timing.sweep,
         }
     }
 }

@@ -4,9 +4,11 @@
 mod adapters;
 mod error;
 mod github;
+mod lost;
 mod platform;
 
 pub(crate) use adapters::Adapter;
 pub use adapters::{Entry, Platforms, adapters, platforms};
 pub use error::PlatformError;
+pub use lost::{LookBack, Place, Undelivered};
 pub use platform::Platform;

@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use interlock_events::{Deployment, GateHandle};
+use chrono::{DateTime, Utc};
+use interlock_events::{Deployment, Event, GateHandle};
 use interlock_rules::{Permit, RunReading};
-use interlock_runtime::webhook::WebhookSource;
+use interlock_runtime::webhook::{Verified, WebhookSource};
 use tokio::time::Instant;
 
-use crate::PlatformError;
+use crate::{LookBack, Place, PlatformError};
 
 /// A CI/CD platform with gates.
 ///
@@ -55,4 +56,51 @@ pub trait Platform: WebhookSource {
     /// # Errors
     /// [`PlatformError`]; a report that fails may be left out.
     async fn report(&self, gate: &GateHandle, text: &str, deadline: Instant) -> Result<(), PlatformError>;
+
+    /// Webhooks since `since` that the platform sent and we did not take, as far back as a few calls go. A platform
+    /// that keeps no such list has none.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    async fn undelivered(&self, _since: DateTime<Utc>) -> Result<LookBack, PlatformError> {
+        Ok(LookBack { undelivered: Vec::new(), whole: true })
+    }
+
+    /// One of them, as the platform's own API shows it; `None` where it shows no payload.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    async fn read_back(&self, _delivery: &str) -> Result<Option<Verified>, PlatformError> {
+        Ok(None)
+    }
+
+    /// Asks the platform to send one of them again.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    async fn send_again(&self, _delivery: &str) -> Result<(), PlatformError> {
+        Ok(())
+    }
+
+    /// Where a known gate waits.
+    fn place_of(&self, _gate: &GateHandle) -> Option<Place> {
+        None
+    }
+
+    /// One page of the places where gates may wait, counted from 0; `None` behind the last.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    async fn places(&self, _page: u32) -> Result<Option<Vec<Place>>, PlatformError> {
+        Ok(None)
+    }
+
+    /// Requests of the gates that wait at a place now, as their webhooks would have told them. `calls` is how many
+    /// may be made, and is counted down.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    async fn waiting(&self, _place: &Place, _calls: &mut u32) -> Result<Vec<Event>, PlatformError> {
+        Ok(Vec::new())
+    }
 }

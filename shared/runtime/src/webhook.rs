@@ -1,7 +1,9 @@
 //! Webhooks: from bytes that anybody may send to bytes that are proven to come from a connection.
 //!
-//! A verification function of this module is the only maker of [`Verified`], and translation takes
-//! nothing else, so an unverified body cannot be read.
+//! A verification function of this module, or an answer to a call of our own ([`Authenticated`]), is the
+//! only maker of [`Verified`], and translation takes nothing else, so an unverified body cannot be read.
+
+mod read_back;
 
 use std::ops::Deref;
 
@@ -14,6 +16,8 @@ use http::{HeaderMap, HeaderName};
 use interlock_events::Event;
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
+
+pub use read_back::Authenticated;
 
 /// Deepest nesting of a body that is read. Vendors' payloads stay below 12.
 pub const NESTING_MAX: usize = 64;
@@ -29,7 +33,7 @@ pub struct Webhook {
     pub received_at: DateTime<Utc>,
 }
 
-/// A webhook that is proven to come from who holds the connection's secret.
+/// A webhook that is proven to come from who holds the connection's secret, or shown by the sender's own API.
 #[derive(Debug, Clone)]
 pub struct Verified(Webhook);
 

@@ -106,7 +106,8 @@ impl World {
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "KILL"]).arg(binary()).arg(role.name());
         command.arg("--config").arg(self.config_file());
-        command.env("INTERLOCK__BROKER", &self.amqp_url).env("INTERLOCK__STORE", self.redis.redis_url());
+        let broker = self.routes.get(&role).unwrap_or(&self.amqp_url);
+        command.env("INTERLOCK__BROKER", broker).env("INTERLOCK__STORE", self.redis.redis_url());
         command.env("INTERLOCK__ADMIN__LISTEN", format!("127.0.0.1:{}", self.ports[role.admin()]));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::from(log));
         let child = spawn(command).unwrap_or_else(|error| panic!("cannot run setpriv: {error}"));
@@ -146,6 +147,11 @@ impl World {
         let done = command.stdin(Stdio::null()).output().expect("the binary runs");
         assert!(done.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
         String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// A role reaches the broker by this address from its next start on.
+    pub fn reroute(&mut self, role: Role, amqp_url: String) {
+        self.routes.insert(role, amqp_url);
     }
 
     /// Whoever connects to the broker from now on does it as this user.

@@ -20,6 +20,8 @@ pub struct Setup {
     pub settle_seconds: u64,
     /// How often pending changes are asked for.
     pub poll_seconds: u64,
+    /// How often is looked for what no webhook told.
+    pub sweep_seconds: u64,
 }
 
 impl Default for Setup {
@@ -31,6 +33,7 @@ impl Default for Setup {
             policy: "",
             settle_seconds: 2,
             poll_seconds: 1,
+            sweep_seconds: 300,
         }
     }
 }
@@ -79,7 +82,7 @@ impl World {
     }
 
     fn settings(&self, setup: &Setup, service_now_url: &str) -> String {
-        let Setup { policy, settle_seconds, poll_seconds, .. } = setup;
+        let Setup { policy, settle_seconds, poll_seconds, sweep_seconds, .. } = setup;
         let (folder, github_url) = (self.folder.display(), &self.github_url);
         let ingress = self.ports["ingress"];
         let spool = match setup.spool_entries {
@@ -89,7 +92,7 @@ impl World {
         format!(
             r#"ingress: {{ listen: "127.0.0.1:{ingress}", spool: {spool} }}
 telemetry: {{ level: "info,change_worker=debug,approval_worker=debug,ingress=debug,interlock_runtime=debug" }}
-timing: {{ settle_seconds: {settle_seconds}, poll_seconds: {poll_seconds} }}
+timing: {{ settle_seconds: {settle_seconds}, poll_seconds: {poll_seconds}, sweep_seconds: {sweep_seconds} }}
 connections:
   servicenow:
     kind: servicenow

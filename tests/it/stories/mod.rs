@@ -3,6 +3,8 @@
 mod approval;
 mod crash;
 mod door;
+mod lost;
 mod outage;
+mod points;
 mod spool;
 mod truth;

@@ -220,7 +220,9 @@ impl World {
             change_worker::worker(change_worker::Desk { context, service_now, platforms, policies, settle })
         } else {
             let (context, poll) = (context.clone(), self.config.timing.poll);
-            let desk = approval_worker::Desk { context, service_now, platforms, policies, settle, poll };
+            let sweep = self.config.timing.sweep;
+            let desk =
+                approval_worker::Desk { context, service_now, platforms, policies, settle, poll, sweep };
             approval_worker::worker(desk)
         };
         Ok((worker, context))

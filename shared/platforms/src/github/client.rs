@@ -22,7 +22,7 @@ use crate::PlatformError;
 const USER_AGENT: &str = concat!("interlock/", env!("CARGO_PKG_VERSION"));
 
 pub(super) struct Client {
-    http: Arc<dyn Http>,
+    pub http: Arc<dyn Http>,
     pub clock: Arc<dyn Clock>,
     pub settings: Settings,
     tokens: Tokens,
@@ -128,7 +128,7 @@ impl Client {
         Ok(Token::new(minted.token.raw().to_owned(), ends))
     }
 
-    fn request(
+    pub fn request(
         &self,
         method: &Method,
         path: &str,
@@ -147,7 +147,11 @@ impl Client {
             .map_err(|_| PlatformError::Refused(format!("no request can be made of {path} and its token")))
     }
 
-    async fn send(&self, request: Request<Bytes>, deadline: Instant) -> Result<Response<Bytes>, HttpError> {
+    pub async fn send(
+        &self,
+        request: Request<Bytes>,
+        deadline: Instant,
+    ) -> Result<Response<Bytes>, HttpError> {
         if self.clock.instant() >= deadline {
             let host = self.settings.base.host_str().unwrap_or_default().to_owned();
             return Err(HttpError::NotSent { host, reason: "the deadline is over".into() });

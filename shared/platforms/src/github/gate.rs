@@ -107,7 +107,7 @@ pub(super) fn callback(text: &str, base: &Url) -> Result<Callback, Unreadable> {
 }
 
 /// Letters, digits, `-`, `_`, `.`, and no way up a path.
-fn is_name(text: &str) -> bool {
+pub(super) fn is_name(text: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=NAME_BYTES_MAX).contains(&text.len()) && text.bytes().all(fits) && text != "." && text != ".."
 }

@@ -4,19 +4,22 @@
 mod answer;
 mod auth;
 mod client;
+mod deliveries;
 mod gate;
 mod payload;
 mod reading;
 mod run;
 mod settings;
+mod waiting;
 mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use http::HeaderName;
-use interlock_events::{Deployment, GateHandle};
+use interlock_events::{Deployment, Event, GateHandle};
 use interlock_rules::{Permit, RunReading};
 use interlock_runtime::config::{Connection, Faults};
 use interlock_runtime::ports::clock::Clock;
@@ -28,7 +31,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{Adapter, Platform, PlatformError};
+use crate::{Adapter, LookBack, Place, Platform, PlatformError};
 use client::{Call, Client};
 use gate::Gate;
 use settings::Settings;
@@ -133,6 +136,30 @@ impl Platform for GitHub {
 
     async fn report(&self, gate: &GateHandle, text: &str, deadline: Instant) -> Result<(), PlatformError> {
         self.answer(gate, None, text, deadline, || Ok(())).await
+    }
+
+    async fn undelivered(&self, since: DateTime<Utc>) -> Result<LookBack, PlatformError> {
+        deliveries::undelivered(&self.client, since).await
+    }
+
+    async fn read_back(&self, delivery: &str) -> Result<Option<Verified>, PlatformError> {
+        deliveries::read_back(&self.client, delivery).await
+    }
+
+    async fn send_again(&self, delivery: &str) -> Result<(), PlatformError> {
+        deliveries::send_again(&self.client, delivery).await
+    }
+
+    fn place_of(&self, gate: &GateHandle) -> Option<Place> {
+        Place::of(gate, &waiting::PLACE)
+    }
+
+    async fn places(&self, page: u32) -> Result<Option<Vec<Place>>, PlatformError> {
+        waiting::places(&self.client, page).await
+    }
+
+    async fn waiting(&self, place: &Place, calls: &mut u32) -> Result<Vec<Event>, PlatformError> {
+        waiting::waiting(&self.client, &self.origin, place, calls).await
     }
 }
 

@@ -72,6 +72,8 @@ pub struct Timing {
     pub settle: Duration,
     /// How often pending approvals are asked for in one batch.
     pub poll: Duration,
+    /// How often is looked for lost webhooks and unknown gates.
+    pub sweep: Duration,
     /// How long work in hand may take after a signal.
     pub drain: Duration,
 }
@@ -130,6 +132,7 @@ impl Timing {
         Self {
             settle: seconds("settle_seconds", 1..=310),
             poll: seconds("poll_seconds", 1..=600),
+            sweep: seconds("sweep_seconds", 1..=3_600),
             drain: seconds("drain_seconds", 1..=600),
         }
     }

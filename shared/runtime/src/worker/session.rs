@@ -311,8 +311,12 @@ impl Desk {
             let Err(fault) = self.try_to_settle(delivered, &settlement, settler).await else { return };
             match &fault {
                 PublishError::Gone(_) => return self.let_go(delivered, &fault).await,
-                PublishError::Refused { .. } if self.set_aside(&mut settlement, &fault).await => continue,
-                PublishError::Refused { .. } | PublishError::Unconfirmed { .. } => {}
+                PublishError::Full { .. } | PublishError::Refused { .. }
+                    if self.set_aside(&mut settlement, &fault).await =>
+                {
+                    continue;
+                }
+                _ => {}
             }
             if stuck.is_none() {
                 stuck = Some(Stuck::new(&self.stuck));
@@ -332,12 +336,14 @@ impl Desk {
         let facts = &settlement.publish;
         if !self.doors.let_through(facts, self.context.clock.instant()) {
             let what = facts.iter().map(AttributesReader::ty).collect::<Vec<_>>().join(", ");
-            return Err(PublishError::Refused { what, reason: "others of its type were, just now".into() });
+            return Err(PublishError::Full { what });
         }
         let settled = settler.settle(&delivered.receipt, settlement).await;
         match &settled {
             Ok(()) => self.doors.taken(facts),
-            Err(PublishError::Refused { .. }) => self.doors.refused(facts, self.context.clock.instant()),
+            Err(PublishError::Full { .. } | PublishError::Refused { .. }) => {
+                self.doors.refused(facts, self.context.clock.instant());
+            }
             Err(_) => {}
         }
         settled

@@ -117,7 +117,9 @@ impl<'a> Left<'a> {
         if !self.facts.is_empty() {
             match context.broker.publish(self.facts, false).await {
                 // The queues that were not full have them: sending them again and again would fill those.
-                Err(PublishError::Refused { .. }) => context.broker.owe(worker, self.facts).await?,
+                Err(PublishError::Full { .. } | PublishError::Refused { .. }) => {
+                    context.broker.owe(worker, self.facts).await?;
+                }
                 published => published?,
             }
             self.facts = &[];
@@ -125,7 +127,7 @@ impl<'a> Left<'a> {
         if !self.repeats.is_empty() {
             match context.broker.publish(self.repeats, true).await {
                 // The next turn finds them again.
-                Err(PublishError::Refused { .. }) => {}
+                Err(PublishError::Full { .. } | PublishError::Refused { .. }) => {}
                 published => published?,
             }
             self.repeats = &[];

@@ -120,7 +120,11 @@ fn one(world: &World, now: DateTime<Utc>, id: u64) -> Answered {
     let delivery = world.hooks.delivery(id).filter(|one| is_kept(one, now)).ok_or_else(Refused::not_found)?;
     let mut value = item(world, delivery);
     let payload: Value = serde_json::from_slice(&delivery.body).unwrap_or(Value::Null);
-    value["request"] = json!({ "headers": { "X-GitHub-Event": delivery.event }, "payload": payload });
+    let headers = json!({
+        "Content-Type": "application/json", "User-Agent": "GitHub-Hookshot/51mu1a7",
+        "X-GitHub-Event": delivery.event, "X-GitHub-Delivery": delivery.guid.to_string(),
+    });
+    value["request"] = json!({ "headers": headers, "payload": payload });
     Ok(Reply::json(200, &value))
 }
 

@@ -34,6 +34,11 @@ fn route(world: &mut World, now: DateTime<Utc>, call: &Call) -> Answered {
             tokens::check_app(&world.options, call.token.as_deref(), now)?;
             app::route(world, now, call, rest)
         }
+        ["installation", "repositories"] if call.method == Method::GET => {
+            authorise(world, now, call)?;
+            let wrap = |repositories| json!({ "total_count": world.repositories.len(), "repositories": repositories });
+            Ok(page(world, call, &world.repositories, |one| world.repository_json(one), wrap))
+        }
         // Asked with the App's own token, since an installation token presumes the answer.
         ["repos", owner, name, "installation"] => {
             tokens::check_app(&world.options, call.token.as_deref(), now)?;

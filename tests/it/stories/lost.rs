@@ -1,0 +1,92 @@
+//! Webhooks that never come: GitHub tries each once, and not again by itself.
+
+use interlock_simulators::github::{Loss, Outcome};
+use interlock_tests::world::{Deployment, Role, SOON, Setup, World, until};
+
+/// One repository is known from before; the others are heard of by nobody.
+const REPOSITORIES: [&str; 6] =
+    ["acme/known", "acme/known", "acme/ledger", "acme/payments-api", "harbour/tides", "harbour/cranes"];
+
+fn sweeping() -> Setup {
+    Setup { sweep_seconds: 2, ..Setup::default() }
+}
+
+#[tokio::test]
+async fn with_the_door_closed_to_github_every_deployment_ends_as_people_decided() {
+    let mut world = sweeping().start().await;
+    let known = world.deploy("acme/known");
+    world.until_asked(&known).await;
+    world.github.turn(|knobs| knobs.webhook_loss = Loss::All);
+    decided_by_people(&mut world).await;
+}
+
+/// From here on nothing but the sweeps hears of GitHub.
+async fn decided_by_people(world: &mut World) {
+    let deployments: Vec<Deployment> =
+        REPOSITORIES.iter().map(|repository| world.deploy(repository)).collect();
+    for (number, deployment) in deployments.iter().enumerate() {
+        let change = world.until_asked(deployment).await;
+        if number % 3 == 2 {
+            world.service_now.reject(&change, None, "not today").expect("somebody is asked");
+            world.until_gate(deployment, "rejected").await;
+            world.until_state(&change, "4").await;
+            world.judge_not_released(deployment);
+            continue;
+        }
+        world.approve(&change);
+        world.until_gate(deployment, "approved").await;
+        let outcome = if number % 2 == 0 { Outcome::Success } else { Outcome::Failure };
+        until("the job runs", SOON, async || {
+            (world.at_github(deployment).job == "in_progress").then_some(())
+        })
+        .await;
+        world.github.finish(deployment.id, outcome).expect("a running job can end");
+        let code = if outcome == Outcome::Success { "successful" } else { "unsuccessful" };
+        assert_eq!(world.until_state(&change, "3").await["close_code"], code);
+        world.judge_released(deployment);
+    }
+    assert_eq!(
+        world.metric(Role::ApprovalWorker, "interlock_deliveries_total", &[r#"outcome="dead""#]).await,
+        0.0
+    );
+}
+
+#[tokio::test]
+async fn a_lost_webhook_is_published_once_and_not_at_every_sweep() {
+    let world = sweeping().start().await;
+    world.github.turn(|knobs| knobs.webhook_loss = Loss::All);
+    let deployment = world.deploy("acme/payments-api");
+    world.until_asked(&deployment).await;
+    let reads = async || world.github.requests().count("GET", "/app/hook/deliveries");
+    let before = reads().await;
+    until("three more sweeps have been", SOON, async || (reads().await >= before + 3).then_some(())).await;
+    let copies: Vec<_> = world.events_of(&deployment).await;
+    let requests =
+        copies.iter().filter(|event| interlock_events::AttributesReader::ty(*event).contains("requested"));
+    assert!(requests.count() <= 2, "one with a gate and one without: {copies:#?}");
+}
+
+#[tokio::test]
+async fn gates_that_no_webhook_and_no_list_of_deliveries_tells_of_are_found_and_decided() {
+    let world = sweeping().start().await;
+    let known = world.deploy("acme/known");
+    world.until_asked(&known).await;
+    world.github.turn(|knobs| {
+        knobs.webhook_loss = Loss::All;
+        knobs.webhook_loss_listed = false;
+    });
+    let deployments: Vec<Deployment> =
+        REPOSITORIES.iter().map(|repository| world.deploy(repository)).collect();
+    for (number, deployment) in deployments.iter().enumerate() {
+        let change = world.until_asked(deployment).await;
+        if number % 3 == 2 {
+            world.service_now.reject(&change, None, "not today").expect("somebody is asked");
+            world.until_gate(deployment, "rejected").await;
+            world.judge_not_released(deployment);
+        } else {
+            world.approve(&change);
+            world.until_gate(deployment, "approved").await;
+            world.judge_released(deployment);
+        }
+    }
+}
