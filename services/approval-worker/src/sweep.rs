@@ -232,7 +232,7 @@ impl SweepGates {
             }
         }
         let mut places: Vec<_> = seen.into_iter().map(|(place, last)| (last, place)).collect();
-        places.sort_by(|one, other| other.0.cmp(&one.0));
+        places.sort_by_key(|(last, _)| std::cmp::Reverse(*last));
         let mut places: Vec<Place> = places.into_iter().map(|(_, place)| place).collect();
         let rest = places.split_off(places.len().min(PLACES_MAX / 2));
         let listed = match platform.places(turn % PAGES_MAX).await? {
