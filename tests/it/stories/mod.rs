@@ -3,6 +3,7 @@
 mod approval;
 mod crash;
 mod door;
+mod matrix;
 mod outage;
 mod spool;
 mod truth;

@@ -9,6 +9,7 @@ mod payload;
 mod reading;
 mod run;
 mod settings;
+mod siblings;
 mod webhook;
 
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::HeaderName;
 use interlock_events::{Deployment, GateHandle};
-use interlock_rules::{Permit, RunReading};
+use interlock_rules::{Permit, RunReading, Sibling};
 use interlock_runtime::config::{Connection, Faults};
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::Http;
@@ -32,6 +33,7 @@ use crate::{Adapter, Platform, PlatformError};
 use client::{Call, Client};
 use gate::Gate;
 use settings::Settings;
+use siblings::Links;
 use webhook::Origin;
 
 /// `kind` of its connections.
@@ -47,6 +49,7 @@ pub struct GitHub {
     origin: Origin,
     signature: HmacSignature,
     client: Client,
+    links: Links,
 }
 
 impl Adapter for GitHub {
@@ -63,7 +66,7 @@ impl Adapter for GitHub {
             base: settings.base.clone(),
         };
         let signature = HmacSignature::new(SIGNATURE, Encoding::Hex).with_prefix("sha256=");
-        Ok(Self { origin, signature, client: Client::new(http, clock, settings) })
+        Ok(Self { origin, signature, client: Client::new(http, clock, settings), links: Links::default() })
     }
 }
 
@@ -103,6 +106,18 @@ impl Platform for GitHub {
 
     async fn read(&self, gate: &GateHandle, deployment: &Deployment) -> Result<RunReading, PlatformError> {
         run::read(&self.client, &Gate::of(gate)?, deployment).await
+    }
+
+    async fn mark(&self, gate: &GateHandle) -> Result<Option<String>, PlatformError> {
+        run::mark(&self.client, &Gate::of(gate)?).await
+    }
+
+    async fn siblings(
+        &self,
+        gate: &GateHandle,
+        deployment: &Deployment,
+    ) -> Result<Vec<Sibling>, PlatformError> {
+        siblings::read(&self.client, &self.links, &Gate::of(gate)?, deployment).await
     }
 
     async fn release(
