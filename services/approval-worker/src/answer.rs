@@ -237,7 +237,9 @@ impl Desk {
         Duration::from_secs(match seconds {
             ..=9 => 1,
             10..=59 => 5,
-            _ => 30,
+            60..=599 => 30,
+            // Held by a queue or another rule for long.
+            _ => 120,
         })
     }
 }

@@ -2,7 +2,9 @@
 
 use chrono::{DateTime, Utc};
 use interlock_events::{ChangeRef, CorrelationId, DeploymentRequested, Event, GateHandle, KeyHash};
-use interlock_rules::{Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, Terms};
+use interlock_rules::{
+    Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, SIBLINGS_KEPT, SharedGate, Sibling, Terms,
+};
 use serde::{Deserialize, Serialize};
 
 /// The request, and the handle without which it is no gate.
@@ -19,6 +21,18 @@ impl<'a> Gate<'a> {
 
     pub(crate) fn key(&self) -> KeyHash {
         self.request.deployment.key.hash()
+    }
+
+    /// This gate and all that share it, as far as the state knows.
+    pub(crate) fn shared(&self, state: &GateState) -> SharedGate {
+        SharedGate::of(&self.request.deployment.key, &state.siblings)
+    }
+
+    /// The correlation id that the record must have: of whoever's key it stands under.
+    pub(crate) fn correlation_id_of(&self, shared: &SharedGate, row: &ChangeRow) -> CorrelationId {
+        let deployment = &self.request.deployment;
+        let theirs = shared.correlation_id_of(row, &deployment.sha, &deployment.project.name);
+        theirs.unwrap_or_else(|| self.correlation_id())
     }
 
     pub(crate) fn correlation_id(&self) -> CorrelationId {
@@ -49,8 +63,23 @@ pub(crate) struct GateState {
     /// The trace that its request began: what follows belongs to it, whoever's hint made us look.
     #[serde(default)]
     pub traceparent: Option<String>,
-    /// When the run was last read.
+    /// When the run was last looked at.
     pub run_read: Option<DateTime<Utc>>,
+    /// When it was last read as a whole.
+    #[serde(default)]
+    pub run_read_whole: Option<DateTime<Utc>>,
+    /// Its mark then.
+    #[serde(default)]
+    pub run_mark: Option<String>,
+    /// Reports that people were given at the platform.
+    #[serde(default)]
+    pub reports: u8,
+    /// What the last of them was about.
+    #[serde(default)]
+    pub reported: String,
+    /// That ServiceNow cannot be read was reported.
+    #[serde(default)]
+    pub reported_unreadable: bool,
     /// Since when the run is started without a trace of a decision.
     pub unexplained_since: Option<DateTime<Utc>>,
     /// The failing look was told.
@@ -58,6 +87,12 @@ pub(crate) struct GateState {
     /// When the change was first seen approved. Later edits of the record do not make it later.
     #[serde(default)]
     pub approved_at: Option<DateTime<Utc>>,
+    /// Who shares the gate, as last read; nobody, if it is this deployment's alone.
+    #[serde(default)]
+    pub siblings: Vec<Sibling>,
+    /// They were read at some time.
+    #[serde(default)]
+    pub siblings_known: bool,
     /// The run was canceled for a withdrawn approval.
     #[serde(default)]
     pub run_canceled: bool,
@@ -109,9 +144,16 @@ impl GateState {
             reason: "no look yet".into(),
             traceparent: None,
             run_read: None,
+            run_read_whole: None,
+            run_mark: None,
+            reports: 0,
+            reported: String::new(),
+            reported_unreadable: false,
             unexplained_since: None,
             fault_told: false,
             approved_at: None,
+            siblings: Vec::new(),
+            siblings_known: false,
             run_canceled: false,
             phase: Phase::Waiting,
         }
@@ -124,6 +166,15 @@ impl GateState {
         if let Some(state) = row.state.filter(|state| state.is_live()) {
             self.highest = self.highest.max(Some(state));
         }
+    }
+
+    /// Takes over who shares the gate; says whether that differs from what was known.
+    pub(crate) fn note_siblings(&mut self, mut siblings: Vec<Sibling>) -> bool {
+        siblings.truncate(SIBLINGS_KEPT);
+        self.siblings_known = true;
+        let differ = self.siblings != siblings;
+        self.siblings = siblings;
+        differ
     }
 
     /// Goes on with what a copy in the Store knows; says whether the release that it knows of is news.

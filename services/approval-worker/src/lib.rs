@@ -8,6 +8,9 @@ mod lease;
 mod look;
 mod poll;
 mod projection;
+mod read;
+mod released;
+mod report;
 mod subscribers;
 mod sweep;
 

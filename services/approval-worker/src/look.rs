@@ -2,31 +2,19 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::{ApprovalWithdrawn, Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
+use chrono::{DateTime, Utc};
+use interlock_events::{Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
-    OnWithdrawal, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release,
-    next_look, withdrawn,
+    Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release, next_look,
+    run_look_after,
 };
-use interlock_servicenow::{Class, Lane, ServiceNow};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, GateState, Phase};
+use crate::read::Unread;
 use crate::{Desk, NAME};
 
-/// Longest that a look waits for ServiceNow.
-const RECORD_READ_MAX: Duration = Duration::from_secs(15);
-/// The same when the deadline has come: rejecting does not wait for ServiceNow.
-const RECORD_READ_AT_DEADLINE_MAX: Duration = Duration::from_secs(4);
-/// What a client that has come to its deadline may still need.
-const CLIENT_ENDS_WITHIN: Duration = Duration::from_secs(1);
-/// Longest that a look waits for the platform.
-const RUN_READ_MAX: Duration = Duration::from_secs(15);
-/// How often the run of a waiting gate is read for its own sake.
-const RUN_READ_INTERVAL: TimeDelta = TimeDelta::minutes(10);
-/// How often a released gate's record is read.
-const RELEASED_LOOK: Duration = Duration::from_secs(600);
 /// Outward writes leave within this time after the tick began.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 
@@ -34,23 +22,6 @@ pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Looked {
     pub events: Vec<Event>,
     pub next: Next,
-}
-
-/// A record that could not be read.
-struct Unread {
-    reason: String,
-    /// It will not be readable before somebody acts: credentials, rights, configuration.
-    until_cured: bool,
-}
-
-impl Unread {
-    fn for_now(reason: String) -> Self {
-        Self { reason, until_cured: false }
-    }
-
-    fn until_cured(reason: String) -> Self {
-        Self { reason, until_cured: true }
-    }
 }
 
 /// Why a gate is looked at.
@@ -91,7 +62,7 @@ impl Desk {
         self.alone(&key, async {
             let is_news = self.take_over(&key, state).await;
             if by == (By::Hint { run_first: true }) {
-                state.run_read = None;
+                (state.run_read, state.run_mark) = (None, None);
             }
             let again = self.told_again(gate, state).filter(|_| is_news);
             let mut looked = self.look_at_phase(gate, state, began).await;
@@ -109,7 +80,7 @@ impl Desk {
                         Phase::Over { told: released.into_iter().chain(looked.events.clone()).collect() };
                     self.remember(gate.request, state).await;
                 }
-                Next::Never => self.forget(&key, state).await,
+                Next::Never => self.forget(gate.request, state).await,
             }
             looked
         })
@@ -153,6 +124,10 @@ impl Desk {
         if let Some(looked) = self.look_at_run_now_and_then(gate, state, platform, began).await {
             return looked;
         }
+        if !state.siblings_known || state.change.is_none() {
+            // Who cannot be told apart now is read before the answer.
+            let _ = self.read_siblings(gate, state, platform).await;
+        }
         let reading = self.read_record(gate, state).await;
         self.learn(gate, state, platform, &reading);
         let now = self.context.clock.now();
@@ -164,13 +139,20 @@ impl Desk {
         match verdict {
             Verdict::Wait { reason, until } => {
                 let after = next_look(now, state.deadline, until);
-                if reading.is_err_and(|unread| unread.until_cured) {
+                if reading.as_ref().is_err_and(|unread| unread.until_cured) {
+                    self.report(gate, state, platform, &reading).await;
                     return self.fault(gate, state, reason, after);
                 }
                 state.reason = reason;
+                self.report(gate, state, platform, &reading).await;
                 Looked::again(after)
             }
-            Verdict::Reject { reason } => self.reject(gate, state, platform, reason, false).await,
+            // A change that was one too many was canceled: another may cover all that share the gate.
+            Verdict::Reject { .. } => match self.read_siblings(gate, state, platform).await {
+                Ok(true) => Looked::again(Duration::from_secs(1)),
+                Ok(false) => self.reject(gate, state, platform, reason_of(&verdict), false).await,
+                Err(error) => self.platform_failed(gate, state, &error),
+            },
             Verdict::AskPlatform => self.permit(gate, state, platform).await,
             // Both need the run, which was not read for this verdict.
             Verdict::Lost { .. } | Verdict::Release(_) => Looked::again(Duration::from_secs(1)),
@@ -181,17 +163,25 @@ impl Desk {
     async fn permit(&self, gate: Gate<'_>, state: &mut GateState, platform: &dyn Platform) -> Looked {
         // The tick that decides begins here: all that it hangs on is read after this moment.
         let began = self.context.clock.instant();
-        let known = state.clone();
-        let (run, record) =
-            tokio::join!(self.read_run(gate, state, platform), self.read_record(gate, &known));
-        let run = match run {
-            Ok(run) => run,
-            Err(error) => return self.platform_failed(gate, state, &error),
+        let (known, mut news) = (state.clone(), state.clone());
+        let (run, siblings, record) = tokio::join!(
+            self.read_run(gate, state, platform),
+            self.read_siblings(gate, &mut news, platform),
+            self.read_record(gate, &known)
+        );
+        let (run, differ) = match (run, siblings) {
+            (Ok(run), Ok(differ)) => (run, differ),
+            (Err(error), _) | (_, Err(error)) => return self.platform_failed(gate, state, &error),
         };
+        state.note_siblings(news.siblings);
         if run.phase != RunPhase::Waiting
             || run.another_than(&gate.request.deployment.sha, state.attempt).is_some()
         {
             return self.conclude(gate, state, platform, &run, began).await;
+        }
+        if differ {
+            // One answer lets all of them begin, and their changes were not among those that were read.
+            return Looked::again(Duration::from_secs(1));
         }
         let reading = record;
         self.learn(gate, state, platform, &reading);
@@ -213,9 +203,15 @@ impl Desk {
         run: Option<&RunReading>,
         now: DateTime<Utc>,
     ) -> Verdict {
+        let shared = gate.shared(state);
+        let family = reading.as_ref().ok().and_then(|reading| canonical(&reading.rows, &shared));
+        let expected = family.map_or_else(
+            || gate.correlation_id(),
+            |family| gate.correlation_id_of(&shared, family.canonical),
+        );
         may_release(ReleaseInputs {
-            key: &gate.key(),
-            correlation_id: gate.correlation_id().as_str(),
+            whose: &shared,
+            correlation_id: expected.as_str(),
             sha: &gate.request.deployment.sha,
             attempt: state.attempt,
             reading: reading.as_ref().map_err(|unread| unread.reason.as_str()),
@@ -236,69 +232,15 @@ impl Desk {
     ) {
         let Ok(reading) = reading else { return };
         // An answer without rows is no proof that the change went away: what was known stands.
-        let Some(row) = canonical(&reading.rows, &gate.key()).map(|family| family.canonical) else { return };
+        let shared = gate.shared(state);
+        let Some(row) = canonical(&reading.rows, &shared).map(|family| family.canonical) else { return };
         state.note_row(row);
         let row = state.as_first_approved(row);
         let limit = platform.gate_limit();
         state.deadline = deadline(gate.request.requested_at, &state.terms, limit, Some(&row));
     }
 
-    async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, Unread> {
-        let service_now = self.instance(state).map_err(Unread::until_cured)?;
-        let asked = self.context.clock.now();
-        let limit = if asked >= state.deadline { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
-        // It learns from what was not answered in time, so the end is the client's own.
-        let service_now = service_now.before(self.context.clock.instant() + limit);
-        match tokio::time::timeout(
-            limit + CLIENT_ENDS_WITHIN,
-            service_now.changes_of(&gate.key(), Lane::Gate),
-        )
-        .await
-        {
-            // What a slow answer shows may be as old as its question: its age counts from there.
-            Ok(Ok(reading)) => Ok(Reading { at: asked, ..reading }),
-            // Credentials concern every gate: that is told once for the instance, by the poll.
-            Ok(Err(fault)) if fault.class() == Class::Permanent && !fault.is_not_authenticated() => {
-                Err(Unread::until_cured(fault.to_string()))
-            }
-            Ok(Err(fault)) => Err(Unread::for_now(fault.to_string())),
-            Err(_) => Err(Unread::for_now(format!("ServiceNow did not answer within {} s", limit.as_secs()))),
-        }
-    }
-
-    fn instance(&self, state: &GateState) -> Result<&ServiceNow, String> {
-        let name = &state.terms.service_now;
-        let found = self.service_now.get(name);
-        found
-            .map(|service_now| &**service_now)
-            .ok_or_else(|| format!("the connection `{name}` is gone from the configuration"))
-    }
-
-    /// Reads the run, and binds the gate to its attempt while it certainly is the one that asked.
-    pub(crate) async fn read_run(
-        &self,
-        gate: Gate<'_>,
-        state: &mut GateState,
-        platform: &dyn Platform,
-    ) -> Result<RunReading, PlatformError> {
-        let read =
-            tokio::time::timeout(RUN_READ_MAX, platform.read(gate.handle, &gate.request.deployment)).await;
-        let slow = || {
-            PlatformError::Transient(format!(
-                "{} did not answer within {} s",
-                gate.handle.connection,
-                RUN_READ_MAX.as_secs()
-            ))
-        };
-        let run = read.map_err(|_| slow())??;
-        state.run_read = Some(self.context.clock.now());
-        if state.attempt.is_none() && !run.superseded && run.phase == RunPhase::Waiting {
-            state.attempt = run.attempt;
-        }
-        Ok(run)
-    }
-
-    /// At the first look, for the attempt, and then every ten minutes: a gate may be gone.
+    /// At the first look, for the attempt, and then now and then: a gate may be gone.
     async fn look_at_run_now_and_then(
         &self,
         gate: Gate<'_>,
@@ -306,9 +248,10 @@ impl Desk {
         platform: &dyn Platform,
         began: Instant,
     ) -> Option<Looked> {
-        let due = state.run_read.is_none_or(|read| self.context.clock.now() - read >= RUN_READ_INTERVAL)
-            || state.unexplained_since.is_some();
-        if !due {
+        let now = self.context.clock.now();
+        let pause = run_look_after(now - gate.request.requested_at);
+        let due = state.run_read.is_none_or(|read| now - read >= pause) || state.unexplained_since.is_some();
+        if !due || self.glance(gate, state, platform).await {
             return None;
         }
         // What cannot be read now is read before the answer.
@@ -323,69 +266,6 @@ impl Desk {
             return Some(Looked::again(Duration::from_secs(5)));
         }
         Some(self.conclude(gate, state, platform, &run, began).await)
-    }
-
-    async fn look_at_released(
-        &self,
-        gate: Gate<'_>,
-        state: &mut GateState,
-        platform: &dyn Platform,
-        told: bool,
-        began: Instant,
-    ) -> Looked {
-        let mut looked = Looked::again(RELEASED_LOOK);
-        let reading = self.read_record(gate, state).await;
-        if let Ok(reading) = &reading
-            && let Some(family) = canonical(&reading.rows, &gate.key())
-        {
-            state.note_row(family.canonical);
-        }
-        if told && self.must_cancel(state) {
-            self.cancel_run(gate, state, platform, began).await;
-        }
-        if let (false, Some(change), Ok(reading)) = (told, state.change.clone(), reading)
-            && let Some(reason) = withdrawn(&reading, &gate.key(), &change.sys_id)
-        {
-            let run_canceled = state.terms.on_withdrawal == OnWithdrawal::CancelRun
-                && self.cancel_run(gate, state, platform, began).await;
-            let fact =
-                ApprovalWithdrawn { key: gate.request.deployment.key.clone(), change, reason, run_canceled };
-            looked.events.push(self.fact(&fact));
-            if let Phase::Released { withdrawn_told, .. } = &mut state.phase {
-                *withdrawn_told = true;
-            }
-        }
-        if let Ok(run) = self.read_run(gate, state, platform).await
-            && (run.phase.outcome().is_some()
-                || run.phase == RunPhase::Gone
-                || run.another_than(&gate.request.deployment.sha, state.attempt).is_some())
-        {
-            looked.next = Next::Never;
-        } else if self.must_cancel(state) {
-            looked.next = Next::After(Duration::from_secs(30));
-        }
-        looked
-    }
-
-    /// The policy wants the run canceled, and no try has succeeded yet.
-    fn must_cancel(&self, state: &GateState) -> bool {
-        let told = matches!(state.phase, Phase::Released { withdrawn_told: true, .. });
-        told && !state.run_canceled && state.terms.on_withdrawal == OnWithdrawal::CancelRun
-    }
-
-    async fn cancel_run(
-        &self,
-        gate: Gate<'_>,
-        state: &mut GateState,
-        platform: &dyn Platform,
-        began: Instant,
-    ) -> bool {
-        let canceled = platform.cancel(gate.handle, began + SEND_WITHIN).await;
-        if let Err(error) = &canceled {
-            tracing::warn!(%error, "the run of a withdrawn approval is not canceled yet");
-        }
-        state.run_canceled = canceled.is_ok();
-        state.run_canceled
     }
 
     pub(crate) fn platform_failed(

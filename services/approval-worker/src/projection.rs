@@ -10,6 +10,9 @@ use crate::gate::{GateState, Phase};
 
 const GATES: &str = "gates";
 const CHANGES: &str = "gates-by-change";
+const RUNS: &str = "gates-by-run";
+/// Gates of one run that a hint finds; the others find out by themselves.
+const OF_RUN_MAX: usize = 300;
 /// Gates that one turn of the poll looks at.
 const PAGE: usize = 10_000;
 
@@ -29,9 +32,41 @@ impl Desk {
         if let Some(change) = &state.change {
             let _ = self.context.store.project(CHANGES, &change.sys_id, key.as_str()).await;
         }
+        self.index(request, &key, true).await;
     }
 
-    pub(crate) async fn forget(&self, key: &KeyHash, state: &GateState) {
+    /// Adds a gate to those of its run, or takes it out. Two at once may lose one: its watch adds it again.
+    async fn index(&self, request: &DeploymentRequested, key: &KeyHash, is_open: bool) {
+        let deployment = &request.deployment;
+        let Some(run) = &deployment.run else { return };
+        let place = run_place(&deployment.key.connection, &deployment.key.project, &run.id);
+        let store = &self.context.store;
+        let Ok(held) = store.projected(RUNS, &place).await else { return };
+        let mut keys: Vec<&str> = held.as_deref().unwrap_or_default().split_whitespace().collect();
+        let known = keys.contains(&key.as_str());
+        if known == is_open || (is_open && keys.len() >= OF_RUN_MAX) {
+            return;
+        }
+        keys.retain(|one| *one != key.as_str());
+        if is_open {
+            keys.push(key.as_str());
+        }
+        let _ = match keys.is_empty() {
+            true => store.unproject(RUNS, &place).await,
+            false => store.project(RUNS, &place, &keys.join(" ")).await,
+        };
+    }
+
+    /// The open gates of a run, as far as they are known.
+    pub(crate) async fn keys_of_run(&self, connection: &str, project: &str, run: &str) -> Vec<KeyHash> {
+        let held = self.context.store.projected(RUNS, &run_place(connection, project, run)).await;
+        let held = held.ok().flatten().unwrap_or_default();
+        held.split_whitespace().filter_map(|key| key.parse().ok()).collect()
+    }
+
+    pub(crate) async fn forget(&self, request: &DeploymentRequested, state: &GateState) {
+        let key = &request.deployment.key.hash();
+        self.index(request, key, false).await;
         let _ = self.context.store.unproject(GATES, key.as_str()).await;
         if let Some(change) = &state.change {
             let _ = self.context.store.unproject(CHANGES, &change.sys_id).await;
@@ -60,4 +95,8 @@ impl Desk {
         gates.retain(|copy| copy.state.change.is_some() && !matches!(copy.state.phase, Phase::Answered(_)));
         gates
     }
+}
+
+fn run_place(connection: &str, project: &str, run: &str) -> String {
+    format!("{connection}/{project}/{run}")
 }

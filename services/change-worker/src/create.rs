@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::{CorrelationId, DeploymentRequested};
-use interlock_rules::{CreateFacts, Creation, RunPhase, Terms, may_create, render};
+use interlock_events::{CorrelationId, DeploymentKey, DeploymentRequested};
+use interlock_rules::{CreateFacts, Creation, RunPhase, SharedGate, Terms, may_create, render};
 use interlock_runtime::ports::store::Claim;
 use interlock_runtime::worker::{Delivery, Handled};
 use interlock_servicenow::{Class, NewChange, ServiceNow};
 
 use crate::Desk;
-use crate::follow::Following;
+use crate::follow::{Following, Seen};
 use crate::walk::failed;
 
 /// How long the marker of a create is kept.
@@ -25,21 +25,28 @@ impl Desk {
         delivery: &Delivery<DeploymentRequested>,
         mut state: Following,
         service_now: &ServiceNow,
+        shared: &SharedGate,
         now: DateTime<Utc>,
     ) -> Handled {
         let request = &delivery.data;
+        if state.shares {
+            // The change of an earlier job is closed, and this one still waits: it gets one of its own.
+            state = state.anew();
+        }
         if let Some(number) = state.told_number.clone() {
             return self.vanished(&number, state, now);
         }
         if self.is_late(request, &state.terms) {
             return Handled::Ignored("it came after its deadline: no change is opened for it".into());
         }
+        let first = shared.first();
         let creation = may_create(CreateFacts {
             redelivered: delivery.redelivered,
             first_and_direct: delivery.first_and_direct,
             settled_for: state.settle_from.map(|from| (now - from).to_std().unwrap_or_default()),
             store_age: self.context.store.epoch().await.ok().map(|epoch| epoch.age),
             settle: self.settle,
+            comes_first: *first == request.deployment.key,
         });
         if let Creation::Settle(wait) = creation {
             state.settle_from.get_or_insert(now);
@@ -50,12 +57,21 @@ impl Desk {
         {
             return over;
         }
-        let marker = self.marker(request, now);
-        if creation == Creation::WithMarker && !self.win(request, &marker, now).await {
+        let known = state.siblings.clone();
+        if state.settle_from.is_some() {
+            if let Err(later) = self.learn_siblings(request, &mut state).await {
+                return later;
+            }
+            if state.siblings != known {
+                return watch(Duration::from_secs(1), &state);
+            }
+        }
+        let marker = self.marker(first, now);
+        if creation == Creation::WithMarker && !self.win(&marker, now).await {
             state.settle_from = Some(now);
             return watch(self.settle, &state);
         }
-        self.create(delivery, state, service_now, &marker).await
+        self.create(delivery, state, service_now, shared, &marker).await
     }
 
     /// We know of a change that the look-up does not show any more. A second one is not the answer.
@@ -89,22 +105,19 @@ impl Desk {
         }
     }
 
-    fn marker(&self, request: &DeploymentRequested, now: DateTime<Utc>) -> Marker {
+    fn marker(&self, key: &DeploymentKey, now: DateTime<Utc>) -> Marker {
         let tag = self.context.clock.tag();
-        Marker {
-            key: format!("create:{}", request.deployment.key.hash()),
-            value: format!("{} {tag}", now.to_rfc3339()),
-        }
+        Marker { key: format!("create:{}", key.hash()), value: format!("{} {tag}", now.to_rfc3339()) }
     }
 
     /// Wins the marker, or takes over one whose create must have shown by now.
-    async fn win(&self, request: &DeploymentRequested, marker: &Marker, now: DateTime<Utc>) -> bool {
+    async fn win(&self, marker: &Marker, now: DateTime<Utc>) -> bool {
         let Marker { key, value } = marker;
         let held = match self.context.store.claim(key, value, MARKER_LIFE).await {
             Ok(Claim::Won) => return true,
             Ok(Claim::Held(held)) => held,
             Err(fault) => {
-                tracing::debug!(key = %request.deployment.key.hash(), %fault, "cannot win the marker of a create");
+                tracing::debug!(key, %fault, "cannot win the marker of a create");
                 return false;
             }
         };
@@ -119,10 +132,11 @@ impl Desk {
         delivery: &Delivery<DeploymentRequested>,
         mut state: Following,
         service_now: &ServiceNow,
+        shared: &SharedGate,
         marker: &Marker,
     ) -> Handled {
         let request = &delivery.data;
-        let change = match new_change(request, &state.terms) {
+        let change = match new_change(request, shared.first(), &state.terms) {
             Ok(change) => change,
             Err(reason) => return Handled::Dead { reason },
         };
@@ -133,7 +147,8 @@ impl Desk {
                 metrics::counter!("interlock_changes_opened_total").increment(1);
                 state.settle_from = None;
                 let rows = [created.row];
-                self.drive(request, &mut state, service_now, &rows[0], &rows, vec![]).await
+                let seen = Seen { shared, row: &rows[0], rows: &rows, all: &rows };
+                self.drive(request, &mut state, service_now, seen, vec![]).await
             }
             Err(error) if error.class() == Class::UnknownOutcome => {
                 tracing::warn!(%error, "it is not known whether a change was created; settling");
@@ -158,7 +173,11 @@ fn watch(after: Duration, state: &Following) -> Handled {
     Handled::Watch { after, state: state.json(), events: vec![] }
 }
 
-fn new_change(request: &DeploymentRequested, terms: &Terms) -> Result<NewChange, String> {
+fn new_change(
+    request: &DeploymentRequested,
+    first: &DeploymentKey,
+    terms: &Terms,
+) -> Result<NewChange, String> {
     let deployment = &request.deployment;
     let text = |name: &str, template: &str| {
         render(template, deployment, None)
@@ -166,7 +185,7 @@ fn new_change(request: &DeploymentRequested, terms: &Terms) -> Result<NewChange,
     };
     let fields = terms.change.fields.iter().map(|(name, template)| Ok((name.clone(), text(name, template)?)));
     Ok(NewChange {
-        correlation_id: CorrelationId::new(&deployment.key, &deployment.sha, &deployment.project.name),
+        correlation_id: CorrelationId::new(first, &deployment.sha, &deployment.project.name),
         short_description: text("short_description", &terms.change.short_description)?,
         description: text("description", &terms.change.description)?,
         assignment_group: terms.change.assignment_group.clone(),

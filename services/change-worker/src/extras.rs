@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{ApprovalWithdrawn, Event};
-use interlock_rules::{ChangeRow, WITHDRAWN_MARK, approved_after_cancel, extras};
+use interlock_rules::{ChangeRow, SharedGate, WITHDRAWN_MARK, approved_after_cancel, extras};
 use interlock_servicenow::ServiceNowError;
 
 use crate::Desk;
@@ -15,14 +15,14 @@ impl Desk {
     pub(crate) async fn cancel_extras(
         &self,
         walk: &Walk<'_>,
-        rows: &[ChangeRow],
-        canonical: &ChangeRow,
+        shared: &SharedGate,
+        (rows, canonical): (&[ChangeRow], &ChangeRow),
         seen: &mut BTreeMap<String, DateTime<Utc>>,
         events: &mut Vec<Event>,
     ) -> Result<bool, ServiceNowError> {
         let now = self.context.clock.now();
         let settle = TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
-        let extras = extras(rows, &walk.key.hash());
+        let extras = extras(rows, shared);
         seen.retain(|sys_id, _| extras.iter().any(|extra| extra.sys_id == *sys_id));
         let mut left = false;
         for extra in extras {

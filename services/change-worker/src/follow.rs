@@ -5,7 +5,11 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{ChangeFailed, ChangeOpened, DeploymentRequested, Event, Outcome};
-use interlock_rules::{ChangeRow, ChangeState, Goal, RunPhase, Terms, canonical, deadline};
+use interlock_platforms::PlatformError;
+use interlock_rules::{
+    ChangeRow, ChangeState, Goal, RunPhase, SIBLINGS_KEPT, SharedGate, Sibling, Terms, canonical, deadline,
+    run_look_after,
+};
 use interlock_runtime::worker::{Delivery, Handled};
 use interlock_servicenow::{Lane, ServiceNow};
 use serde::{Deserialize, Serialize};
@@ -14,8 +18,10 @@ use serde_json::Value;
 use crate::Desk;
 use crate::walk::{Closing, Walk, Walked, failed};
 
-/// How often the platform is asked for an end that nobody told.
-const RUN_READ_INTERVAL: TimeDelta = TimeDelta::minutes(10);
+/// How often at least where it may be running.
+const RUNNING_LOOK: TimeDelta = TimeDelta::hours(1);
+/// A platform that was asked so long ago is asked again at once.
+const ASKED_AT_ONCE: TimeDelta = TimeDelta::hours(6);
 /// While the deployment is young its change is looked at more often.
 const YOUNG: TimeDelta = TimeDelta::hours(1);
 
@@ -37,6 +43,27 @@ pub(crate) struct Following {
     pub extras: BTreeMap<String, DateTime<Utc>>,
     /// When the platform was last asked.
     pub run_read: Option<DateTime<Utc>>,
+    /// Who shares the gate, once that was read; nobody, if it is this deployment's alone.
+    #[serde(default)]
+    pub siblings: Option<Vec<Sibling>>,
+    /// The change stands under another's key.
+    #[serde(default)]
+    pub shares: bool,
+    /// That it covers this deployment too stands in its notes.
+    #[serde(default)]
+    pub noted: bool,
+}
+
+/// What one look saw in ServiceNow.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen<'a> {
+    pub shared: &'a SharedGate,
+    /// The canonical one.
+    pub row: &'a ChangeRow,
+    /// Those that count.
+    pub rows: &'a [ChangeRow],
+    /// Those of everybody who shares the gate.
+    pub all: &'a [ChangeRow],
 }
 
 impl Following {
@@ -49,7 +76,15 @@ impl Following {
             told_number: None,
             extras: BTreeMap::new(),
             run_read: None,
+            siblings: None,
+            shares: false,
+            noted: false,
         }
+    }
+
+    /// Without the change that it went by.
+    pub(crate) fn anew(self) -> Self {
+        Self { siblings: self.siblings, ..Self::begin(self.terms) }
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -64,7 +99,7 @@ impl Desk {
         let mut state = state.unwrap_or_else(|| {
             let state = Following::begin(self.policies.of(&request.deployment));
             // What comes late, or again, may be of a deployment that is over: the platform is asked first.
-            let asked = (!delivery.first_and_direct).then(|| request.requested_at - RUN_READ_INTERVAL);
+            let asked = (!delivery.first_and_direct).then(|| request.requested_at - ASKED_AT_ONCE);
             Following { run_read: asked, ..state }
         });
         let Some(service_now) = self.service_now.get(&state.terms.service_now) else {
@@ -75,17 +110,58 @@ impl Desk {
                 ),
             };
         };
+        if state.siblings.is_none()
+            && let Err(later) = self.learn_siblings(request, &mut state).await
+        {
+            return later;
+        }
         self.remember(request).await;
+        let shared = SharedGate::of(&request.deployment.key, state.siblings.as_deref().unwrap_or_default());
         // Before the look-up: what commits after this moment may be missing in it.
         let looked_at = self.context.clock.now();
-        let reading = match service_now.changes_of(&request.deployment.key.hash(), Lane::Gate).await {
-            Ok(reading) => reading,
+        let all = match service_now.changes_of_any(&shared.hashes(), Lane::Gate).await {
+            Ok(reading) => reading.rows,
             Err(error) => return failed(&error, state.json(), vec![]),
         };
-        let key = request.deployment.key.hash();
-        match canonical(&reading.rows, &key).map(|family| family.canonical) {
-            None => self.open(delivery, state, service_now, looked_at).await,
-            Some(row) => self.drive(request, &mut state, service_now, row, &reading.rows, vec![]).await,
+        let rows = shared.counting(all.clone());
+        match canonical(&rows, &shared).map(|family| family.canonical) {
+            None => self.open(delivery, state, service_now, &shared, looked_at).await,
+            Some(row) => {
+                let seen = Seen { shared: &shared, row, rows: &rows, all: &all };
+                self.drive(request, &mut state, service_now, seen, vec![]).await
+            }
+        }
+    }
+
+    /// Asks who shares the gate. Before that is known no change is opened: theirs may be there.
+    pub(crate) async fn learn_siblings(
+        &self,
+        request: &DeploymentRequested,
+        state: &mut Following,
+    ) -> Result<(), Handled> {
+        match self.siblings_of(request).await {
+            Ok(mut siblings) => {
+                siblings.truncate(SIBLINGS_KEPT);
+                // One of an attempt that is over keeps those that it had.
+                if !siblings.is_empty() || state.siblings.is_none() {
+                    state.siblings = Some(siblings);
+                }
+                Ok(())
+            }
+            Err(error) if state.siblings.is_some() || !error.is_passing() => {
+                state.siblings.get_or_insert_default();
+                Ok(())
+            }
+            Err(error) => {
+                tracing::debug!(%error, "who shares the gate is asked again before a change is opened");
+                let after = match error {
+                    PlatformError::Paused(pause) => {
+                        pause.clamp(Duration::from_secs(1), Duration::from_secs(60))
+                    }
+                    _ => Duration::from_secs(5),
+                };
+                Err(Handled::Watch { after, state: state.json(), events: vec![] })
+            }
         }
     }
 
@@ -105,26 +181,29 @@ impl Desk {
         request: &DeploymentRequested,
         state: &mut Following,
         service_now: &ServiceNow,
-        row: &ChangeRow,
-        rows: &[ChangeRow],
+        seen: Seen<'_>,
         mut events: Vec<Event>,
     ) -> Handled {
+        let Seen { shared, row, rows, .. } = seen;
         let now = self.context.clock.now();
         let found_at = *state.found_at.get_or_insert(now);
         if state.told.as_ref() != Some(&row.sys_id) {
-            events.push(self.opened(request, state, service_now, row));
+            events.push(self.opened(request, state, service_now, seen));
             state.told = Some(row.sys_id.clone());
             state.told_number = Some(row.number.clone());
+            state.noted = false;
         }
         state.settle_from = None;
-        let (goal, reason) = self.goal(request, state, row).await;
+        self.note_sharing(request, state, service_now, seen).await;
+        let (goal, reason) = self.goal(request, state, seen).await;
         let deployment = &request.deployment;
         let closing = match goal {
             Goal::Close(outcome) => Closing::of(&state.terms.close, deployment, outcome).with(&reason),
             _ => Closing::default(),
         };
         let walk = Walk { service_now, key: &deployment.key, goal, reason: &reason, closing };
-        let left = match self.cancel_extras(&walk, rows, row, &mut state.extras, &mut events).await {
+        let left = match self.cancel_extras(&walk, shared, (rows, row), &mut state.extras, &mut events).await
+        {
             Ok(left) => left,
             Err(error) => return failed(&error, state.json(), events),
         };
@@ -136,6 +215,10 @@ impl Desk {
             Err(error) => return failed(&error, state.json(), events),
         };
         let settled = now - found_at >= TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
+        if !settled {
+            // Who came to light since is looked up at the next look; what cannot be read now is not needed yet.
+            let _ = self.learn_siblings(request, state).await;
+        }
         match walked {
             Walked::Reached if !row.is_live() && settled && !left => Handled::Done(events),
             Walked::Impossible(reason) => {
@@ -159,13 +242,16 @@ impl Desk {
         request: &DeploymentRequested,
         state: &Following,
         service_now: &ServiceNow,
-        row: &ChangeRow,
+        seen: Seen<'_>,
     ) -> Event {
+        let Seen { row, .. } = seen;
+        let owner = seen.owner_beside(&request.deployment.key);
         self.fact(&ChangeOpened {
             key: request.deployment.key.clone(),
             change: row.change_ref(service_now.name()),
             policy: state.terms.policy.clone(),
-            found: state.settle_from.is_some(),
+            found: state.settle_from.is_some() || owner.is_some(),
+            shared_with: owner,
         })
     }
 
@@ -174,15 +260,17 @@ impl Desk {
         &self,
         request: &DeploymentRequested,
         state: &mut Following,
-        row: &ChangeRow,
+        seen: Seen<'_>,
     ) -> (Goal, String) {
+        let row = seen.row;
         let now = self.context.clock.now();
         let last = state.run_read.unwrap_or(request.requested_at);
-        if now - last < RUN_READ_INTERVAL {
+        let pause = run_look_after(now - request.requested_at);
+        let runs = row.state >= Some(ChangeState::Implement);
+        if now - last < if runs { pause.min(RUNNING_LOOK) } else { pause } {
             return (Goal::AskApproval, String::new());
         }
-        let phase =
-            self.run_of(request).await.ok().map(|run| run.phase).filter(|phase| *phase != RunPhase::Gone);
+        let phase = self.phase_of(request, seen).await.filter(|phase| *phase != RunPhase::Gone);
         if phase.is_some() {
             state.run_read = Some(now);
         }

@@ -5,6 +5,7 @@ mod create;
 mod extras;
 mod follow;
 mod memory;
+mod sharing;
 mod subscribers;
 mod sweep;
 mod walk;
@@ -19,7 +20,7 @@ use interlock_rules::Policies;
 use interlock_runtime::worker::{Context, Worker};
 use interlock_servicenow::ServiceNow;
 
-use subscribers::{AbandonChange, CloseChange, FollowDeployment, ImplementChange, NoteWithdrawal};
+use subscribers::{AbandonChange, CloseChange, FollowDeployment, FollowRun, ImplementChange, NoteWithdrawal};
 use sweep::FindStrays;
 
 /// The name of its queues.
@@ -48,6 +49,7 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(FollowDeployment { desk: desk.clone() })
         .subscribe(ImplementChange { desk: desk.clone() })
         .subscribe(CloseChange { desk: desk.clone() })
+        .subscribe(FollowRun { desk: desk.clone() })
         .subscribe(AbandonChange::<GateRejected>::new(desk.clone()))
         .subscribe(AbandonChange::<GateLost>::new(desk.clone()))
         .subscribe(NoteWithdrawal { desk: desk.clone() })

@@ -52,6 +52,9 @@ fn what(ty: &str, data: &Value) -> String {
         "deployment.finished" => format!("the deployment {}", text("/outcome")),
         "run.finished" => "the run is over".to_owned(),
         "record.changed" => format!("ServiceNow hints that a {} changed", text("/table")),
+        "change.opened" if data["shared_with"].is_string() => {
+            format!("{number} covers it too: it shares the gate of deployment {}", text("/shared_with"))
+        }
         "change.opened" if data["found"] == true => format!("{number} was there already"),
         "change.opened" => format!("{number} opened in ServiceNow, by policy {}", text("/policy")),
         "change.updated" => format!("{number} is in {}", state_name(data["state"].as_i64())),

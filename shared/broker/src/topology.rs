@@ -52,6 +52,7 @@ pub const WORKERS: &[Worker] = &[
         types: &[
             DeploymentRequested::TYPE,
             DeploymentFinished::TYPE,
+            RunFinished::TYPE,
             GateReleased::TYPE,
             GateRejected::TYPE,
             GateLost::TYPE,

@@ -48,6 +48,9 @@ pub struct ChangeOpened {
     /// The change stood already when it was looked for; nothing was created.
     #[serde(default)]
     pub found: bool,
+    /// The occurrence under whose key it stands, where this one shares the gate of another (a matrix).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_with: Option<String>,
 }
 fact_of_a_change!(ChangeOpened, "io.interlock.change.opened.v1", |fact| fact.change.sys_id.clone());
 

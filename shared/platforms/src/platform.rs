@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use interlock_events::{Deployment, Event, GateHandle};
-use interlock_rules::{Permit, RunReading};
+use interlock_rules::{Permit, RunReading, Sibling};
 use interlock_runtime::webhook::{Verified, WebhookSource};
 use tokio::time::Instant;
 
@@ -26,6 +26,28 @@ pub trait Platform: WebhookSource {
     /// # Errors
     /// [`PlatformError`]; nothing is known then.
     async fn read(&self, gate: &GateHandle, deployment: &Deployment) -> Result<RunReading, PlatformError>;
+
+    /// A cheap look: a short text that differs once the run has moved since a reading with that
+    /// [`RunReading::mark`]. `None` where the platform has none, or does not know the run: read it whole.
+    ///
+    /// # Errors
+    /// [`PlatformError`]; nothing is known then.
+    async fn mark(&self, _gate: &GateHandle) -> Result<Option<String>, PlatformError> {
+        Ok(None)
+    }
+
+    /// All that share this gate, so that one answer lets all of them go on, this one among them and in the
+    /// order of their ids; nobody where the gate is the deployment's alone.
+    ///
+    /// # Errors
+    /// [`PlatformError`]; nothing is known then.
+    async fn siblings(
+        &self,
+        _gate: &GateHandle,
+        _deployment: &Deployment,
+    ) -> Result<Vec<Sibling>, PlatformError> {
+        Ok(Vec::new())
+    }
 
     /// Lets the waiting pipeline go on; sent before `deadline` and with a permit that is still fresh.
     ///

@@ -1,9 +1,8 @@
 //! Which of several changes of one deployment is the one. Both workers must agree, so only
 //! what both read in the rows counts.
 
-use interlock_events::KeyHash;
-
 use crate::record::{ChangeRow, ChangeState};
+use crate::shared::Whose;
 
 /// The rows of one key, sorted out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,13 +13,13 @@ pub struct Family<'a> {
     pub extras: Vec<&'a ChangeRow>,
 }
 
-/// The canonical row of `key`: in Implement or Review, then live and approved by a person, then closed,
+/// The canonical row of an occurrence, or of all that share its gate: in Implement or Review, then live and approved by a person, then closed,
 /// then live; among equals the oldest (`sys_created_on`, number, `sys_id`). A row that shows up after
 /// another was closed is one too many, not a second one to drive. Of rows that are all canceled those
-/// that we canceled as extras come last. `None` where no row is of this key.
+/// that we canceled as extras come last. `None` where no row is theirs.
 #[must_use]
-pub fn canonical<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Option<Family<'a>> {
-    let ours = || rows.iter().filter(|row| row.belongs_to(key));
+pub fn canonical<'a>(rows: &'a [ChangeRow], whose: &dyn Whose) -> Option<Family<'a>> {
+    let ours = || rows.iter().filter(|row| whose.has(row));
     let canonical = ours().min_by(|a, b| rank(a).cmp(&rank(b)))?;
     let mut extras: Vec<&ChangeRow> =
         ours().filter(|row| row.is_live() && !std::ptr::eq(*row, canonical)).collect();
@@ -28,11 +27,11 @@ pub fn canonical<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Option<Family<'a>>
     Some(Family { canonical, extras })
 }
 
-/// The live rows of `key` beside the canonical one that may be canceled: not approved by a person,
+/// The live rows beside the canonical one that may be canceled: not approved by a person,
 /// not in Implement or later, of a state that we know.
 #[must_use]
-pub fn extras<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Vec<&'a ChangeRow> {
-    let Some(family) = canonical(rows, key) else { return Vec::new() };
+pub fn extras<'a>(rows: &'a [ChangeRow], whose: &dyn Whose) -> Vec<&'a ChangeRow> {
+    let Some(family) = canonical(rows, whose) else { return Vec::new() };
     family
         .extras
         .into_iter()
@@ -42,13 +41,11 @@ pub fn extras<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Vec<&'a ChangeRow> {
         .collect()
 }
 
-/// The rows of `key` that we canceled as extras and that a person approved all the same: between our
+/// The rows that we canceled as extras and that a person approved all the same: between our
 /// decision and our write, or since. They are told, and noted.
 #[must_use]
-pub fn approved_after_cancel<'a>(rows: &'a [ChangeRow], key: &KeyHash) -> Vec<&'a ChangeRow> {
-    rows.iter()
-        .filter(|row| row.belongs_to(key) && row.canceled_by_us() && row.approved_by_a_person())
-        .collect()
+pub fn approved_after_cancel<'a>(rows: &'a [ChangeRow], whose: &dyn Whose) -> Vec<&'a ChangeRow> {
+    rows.iter().filter(|row| whose.has(row) && row.canceled_by_us() && row.approved_by_a_person()).collect()
 }
 
 type Age<'a> = (chrono::DateTime<chrono::Utc>, &'a str, &'a str);
@@ -74,6 +71,7 @@ mod tests {
     use super::*;
     use crate::policy::tests::deployment;
     use crate::record::tests::{approver, at, row};
+    use interlock_events::KeyHash;
     use proptest::prelude::*;
 
     fn key() -> KeyHash {

@@ -15,6 +15,8 @@ pub struct CreateFacts {
     pub store_age: Option<Duration>,
     /// How long a create that we know nothing of may take to show.
     pub settle: Duration,
+    /// The change will stand under its own key: nobody who shares the gate comes before it.
+    pub comes_first: bool,
 }
 
 /// What to do about a change that is not there.
@@ -34,15 +36,17 @@ pub enum Creation {
 /// remembers longer than an unseen create can take.
 #[must_use]
 pub fn may_create(facts: CreateFacts) -> Creation {
-    let CreateFacts { redelivered, first_and_direct, settled_for, store_age, settle } = facts;
+    let CreateFacts { redelivered, first_and_direct, settled_for, store_age, settle, comes_first } = facts;
     let remembers = store_age.is_some_and(|age| age >= settle);
     match settled_for {
         None if !redelivered && first_and_direct && remembers => Creation::WithMarker,
         None => Creation::Settle(settle),
         Some(settled) if settled < settle => Creation::Settle(settle - settled),
-        Some(_) => match store_age {
+        Some(settled) => match store_age {
             // Without a marker nothing else tells of the POST that the last delivery may have sent.
             None if redelivered => Creation::Settle(settle),
+            // Each who shares the gate would create one: the first goes before the others.
+            None if !comes_first && settled < settle * 2 => Creation::Settle(settle * 2 - settled),
             None => Creation::WithoutMarker,
             Some(age) if age < settle => Creation::Settle(settle - age),
             Some(_) => Creation::WithMarker,
@@ -63,6 +67,7 @@ mod tests {
             settled_for: None,
             store_age: Some(Duration::from_secs(3600)),
             settle: SETTLE,
+            comes_first: true,
         }
     }
 
@@ -79,6 +84,7 @@ mod tests {
                             settled_for: settled.map(Duration::from_secs),
                             store_age: age.map(Duration::from_secs),
                             settle: SETTLE,
+                            comes_first: true,
                         };
                         let has_settled = settled.is_some_and(|s| s >= 75);
                         let fresh = settled.is_none() && !redelivered && first_and_direct;
@@ -111,6 +117,17 @@ mod tests {
         assert_eq!(may_create(gone), Creation::WithoutMarker);
         let again = CreateFacts { redelivered: true, ..gone };
         assert_eq!(may_create(again), Creation::Settle(SETTLE), "its last delivery may have posted");
+    }
+
+    #[test]
+    fn without_the_store_the_first_of_a_matrix_creates_before_the_others() {
+        let settled = |times: u32, comes_first| {
+            let settled_for = Some(SETTLE * times);
+            may_create(CreateFacts { settled_for, store_age: None, comes_first, ..facts() })
+        };
+        assert_eq!(settled(1, true), Creation::WithoutMarker);
+        assert_eq!(settled(1, false), Creation::Settle(SETTLE));
+        assert_eq!(settled(2, false), Creation::WithoutMarker, "the first was never told to us");
     }
 
     #[test]

@@ -8,10 +8,13 @@ mod canonical;
 mod chain;
 mod create;
 mod gate;
+mod pace;
 mod policy;
 mod record;
 mod release;
+mod report;
 mod run;
+mod shared;
 mod step;
 mod text;
 
@@ -19,12 +22,15 @@ pub use canonical::{Family, approved_after_cancel, canonical, extras};
 pub use chain::{Standing, standing};
 pub use create::{CreateFacts, Creation, may_create};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
+pub use pace::{Glances, has_not_moved, run_look_after};
 pub use policy::{
     ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, OnRejection, OnWithdrawal, Policies, Policy, Terms,
     When, WindowRule,
 };
 pub use record::{Approval, ApproverRow, CANCELED_MARK, ChangeRow, ChangeState, Reading, WITHDRAWN_MARK};
 pub use release::{PERMIT_LIFETIME, Permit, ReleaseInputs, Verdict, may_release, withdrawn};
+pub use report::{REPORTS_MAX, Report, Waiting, report};
 pub use run::{Answer, RunPhase, RunReading};
+pub use shared::{SIBLINGS_KEPT, SharedGate, Sibling, Whose, together};
 pub use step::{Goal, Step, next_step};
 pub use text::{TemplateFault, check_template, render};

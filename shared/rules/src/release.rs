@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::KeyHash;
 
 use crate::canonical::canonical;
 use crate::policy::{OnRejection, Terms, WindowRule};
 use crate::record::{Approval, ChangeRow, ChangeState, Reading};
 use crate::run::{RunPhase, RunReading};
+use crate::shared::Whose;
 
 /// How long a permit is good for after the record was read.
 pub const PERMIT_LIFETIME: TimeDelta = TimeDelta::seconds(5);
@@ -63,8 +63,8 @@ impl Permit {
 /// All that the decision hangs on.
 #[derive(Debug, Clone, Copy)]
 pub struct ReleaseInputs<'a> {
-    /// The deployment's key.
-    pub key: &'a KeyHash,
+    /// The deployment's key, or all that share its gate.
+    pub whose: &'a dyn Whose,
     /// The correlation id that the record must have, to the letter.
     pub correlation_id: &'a str,
     /// The commit that the gate is of.
@@ -150,8 +150,8 @@ fn readable(inputs: ReleaseInputs<'_>) -> Result<&ChangeRow, String> {
     if age < TimeDelta::zero() || age >= PERMIT_LIFETIME {
         return Err("the change was read too long ago".into());
     }
-    let family = canonical(&reading.rows, inputs.key).ok_or("there is no change yet")?;
-    let unknown = reading.rows.iter().find(|row| row.belongs_to(inputs.key) && row.state.is_none());
+    let family = canonical(&reading.rows, inputs.whose).ok_or("there is no change yet")?;
+    let unknown = reading.rows.iter().find(|row| inputs.whose.has(row) && row.state.is_none());
     if let Some(row) = unknown {
         return Err(format!("{} is in a state that is not in the state map of the connection", row.number));
     }
@@ -240,8 +240,8 @@ fn permit(row: &ChangeRow, inputs: ReleaseInputs<'_>) -> Verdict {
 /// After a release: what shows that the record does not permit it any more. `None`: it does, or
 /// nothing can be said.
 #[must_use]
-pub fn withdrawn(reading: &Reading, key: &KeyHash, sys_id: &str) -> Option<String> {
-    let row = reading.rows.iter().find(|row| row.belongs_to(key) && row.sys_id == sys_id)?;
+pub fn withdrawn(reading: &Reading, whose: &dyn Whose, sys_id: &str) -> Option<String> {
+    let row = reading.rows.iter().find(|row| whose.has(row) && row.sys_id == sys_id)?;
     let state = row.state?;
     let number = &row.number;
     match state {

@@ -67,6 +67,9 @@ pub struct RunReading {
     pub superseded: bool,
     /// The answer that the platform shows, if it shows any.
     pub answer: Option<Answer>,
+    /// A short text that differs once the run has moved, where the platform has one.
+    #[serde(default)]
+    pub mark: Option<String>,
 }
 
 impl RunReading {
@@ -101,6 +104,7 @@ pub(crate) mod tests {
             phase,
             superseded: false,
             answer: None,
+            mark: None,
         }
     }
 

@@ -13,6 +13,8 @@ use crate::row::{self, APPROVER_FIELDS, CHANGE_FIELDS, Row};
 
 /// Rows of one key that are read. There should be one.
 const ROWS_OF_KEY_MAX: usize = 50;
+/// Keys in one query.
+const KEYS_MAX: usize = 16;
 /// Ids in one query.
 const IDS_MAX: usize = 50;
 const APPROVERS_PAGE: usize = 500;
@@ -25,20 +27,43 @@ impl ServiceNow {
     /// # Errors
     /// [`ServiceNowError`]; an empty reading means that the instance shows us no row of the key.
     pub async fn changes_of(&self, key: &KeyHash, lane: Lane) -> Result<Reading, ServiceNowError> {
-        let prefix = key.correlation_prefix();
-        let query = format!(
-            "correlation_idSTARTSWITH{prefix}^correlation_display={CORRELATION_DISPLAY}^ORDERBYsys_created_on"
-        );
-        let address = Address::list("change_request", &query, CHANGE_FIELDS, ROWS_OF_KEY_MAX);
+        self.changes_of_any(std::slice::from_ref(key), lane).await
+    }
+
+    /// The same of several keys: those that share a gate. `at` is the moment of the oldest of the answers.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn changes_of_any(&self, keys: &[KeyHash], lane: Lane) -> Result<Reading, ServiceNowError> {
+        let mut reading = Reading { rows: Vec::new(), at: self.shared.clock.now(), skew_seconds: None };
+        for (nth, keys) in keys.chunks(KEYS_MAX).enumerate() {
+            let some = self.changes_of_some(keys, lane).await?;
+            if nth == 0 {
+                reading.at = some.at;
+            }
+            reading.skew_seconds = some.skew_seconds.or(reading.skew_seconds);
+            reading.rows.extend(some.rows);
+        }
+        Ok(reading)
+    }
+
+    async fn changes_of_some(&self, keys: &[KeyHash], lane: Lane) -> Result<Reading, ServiceNowError> {
+        // `^OR` binds to the condition before it (ServiceNow docs, "Encoded query strings").
+        let ours: Vec<String> =
+            keys.iter().map(|key| format!("correlation_idSTARTSWITH{}", key.correlation_prefix())).collect();
+        let query =
+            format!("{}^correlation_display={CORRELATION_DISPLAY}^ORDERBYsys_created_on", ours.join("^OR"));
+        let most = ROWS_OF_KEY_MAX + keys.len() - 1;
+        let address = Address::list("change_request", &query, CHANGE_FIELDS, most);
         let answer = self.get(What::LookUp, lane, address).await?;
         let found = Row::list(&answer.result);
         let rows = found.iter().map(|found| row::change(found, &self.shared.settings.state_map));
         let rows: Vec<ChangeRow> =
             rows.collect::<Result<_, _>>().map_err(|fault| self.error(What::LookUp, fault))?;
-        let foreign = rows.iter().any(|row| !row.belongs_to(key));
+        let foreign = rows.iter().any(|row| !keys.iter().any(|key| row.belongs_to(key)));
         // A part of a query that an instance does not understand is left out: a page of others' rows
         // then says nothing about ours.
-        if foreign || rows.len() >= ROWS_OF_KEY_MAX {
+        if foreign || rows.len() >= most {
             let text = "the instance answers other rows than were asked for; may the integration user \
                         read correlation_id and correlation_display?";
             return Err(self.error(What::LookUp, Fault::Hidden(text.to_owned())));

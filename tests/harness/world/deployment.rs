@@ -44,9 +44,29 @@ impl World {
         deployment
     }
 
+    /// So many jobs of one run reach the gate of `production`.
+    pub fn deploy_matrix(&self, repository: &str, jobs: u32) -> Vec<Deployment> {
+        let wish = StartDeployment { matrix: Some(jobs), ..StartDeployment::new(repository, "production") };
+        self.deployments_of(&self.github.start_deployment(&wish).expect("the simulator takes it"))
+    }
+
+    /// One more job of a run reaches the gate of `production`.
+    pub fn deploy_in(&self, repository: &str, run: u64) -> Deployment {
+        let wish = StartDeployment { run_id: Some(run), ..StartDeployment::new(repository, "production") };
+        self.deployment_of(&self.github.start_deployment(&wish).expect("the run has not ended"))
+    }
+
     /// What a start or a re-run made.
     pub fn deployment_of(&self, started: &Started) -> Deployment {
-        let id = started.deployments[0];
+        self.deployments_of(started).remove(0)
+    }
+
+    /// All that a start or a re-run made.
+    pub fn deployments_of(&self, started: &Started) -> Vec<Deployment> {
+        started.deployments.iter().map(|id| self.deployment_with(started.run_id, *id)).collect()
+    }
+
+    fn deployment_with(&self, run: u64, id: u64) -> Deployment {
         let view = self.github.deployment(id).expect("it was just made");
         let key = DeploymentKey {
             tenant: "default".into(),
@@ -56,7 +76,7 @@ impl World {
             occurrence: id.to_string(),
         };
         let correlation_id = CorrelationId::new(&key, &view.sha, &view.repository).as_str().to_owned();
-        Deployment { id, run: started.run_id, sha: view.sha, key: key.hash(), correlation_id }
+        Deployment { id, run, sha: view.sha, key: key.hash(), correlation_id }
     }
 
     /// How it stands at GitHub.

@@ -5,6 +5,7 @@ mod away;
 mod crash;
 mod door;
 mod lost;
+mod matrix;
 mod outage;
 mod points;
 mod spool;

@@ -15,6 +15,10 @@ pub struct Gate {
     pub deployment: u64,
     /// Its run.
     pub run: String,
+    /// The attempt that made it.
+    pub attempt: String,
+    /// Its environment: jobs of one run, attempt and environment share a gate, and a change.
+    pub environment: String,
     /// When the gate was asked.
     pub asked: DateTime<Utc>,
     /// Our decisions.
@@ -41,6 +45,12 @@ pub struct Decision {
 }
 
 impl Gate {
+    /// One answer decides both.
+    #[must_use]
+    pub fn shares_with(&self, other: &Self) -> bool {
+        (&self.run, &self.attempt, &self.environment) == (&other.run, &other.attempt, &other.environment)
+    }
+
     /// When it was first released by us.
     #[must_use]
     pub fn released_at(&self) -> Option<DateTime<Utc>> {
@@ -54,6 +64,19 @@ impl Gate {
     }
 }
 
+/// All that share a gate, taken as one: begun with the first of them, and ended with the last and the worst.
+pub(super) fn together(all: &[&Gate]) -> Gate {
+    let mut one = all[0].clone();
+    let ends: Vec<&str> = all.iter().filter_map(|gate| gate.end.as_deref()).collect();
+    one.started = all.iter().filter_map(|gate| gate.started).min();
+    one.decisions = all.iter().flat_map(|gate| gate.decisions.iter().copied()).collect();
+    one.end = (ends.len() == all.len()).then(|| {
+        let worst = ["failure", "cancelled", "success"].into_iter().find(|end| ends.contains(end));
+        worst.unwrap_or(ends[0]).to_owned()
+    });
+    one
+}
+
 /// All gates, in the order in which they were asked.
 pub(super) fn read(journal: &[JournalEntry]) -> Vec<Gate> {
     let mut gates: BTreeMap<u64, Gate> = BTreeMap::new();
@@ -64,8 +87,10 @@ pub(super) fn read(journal: &[JournalEntry]) -> Vec<Gate> {
         }
         let Some(id) = entry.ids.get("deployment_id").and_then(|id| id.parse().ok()) else { continue };
         if entry.what == "gate.asked" {
-            let run = entry.ids.get("run_id").cloned().unwrap_or_default();
-            gates.insert(id, Gate { deployment: id, run, asked: entry.at, ..Gate::default() });
+            let named = |name: &str| entry.ids.get(name).cloned().unwrap_or_default();
+            let (run, attempt, environment) = (named("run_id"), named("run_attempt"), named("environment"));
+            let gate = Gate { deployment: id, run, attempt, environment, asked: entry.at, ..Gate::default() };
+            gates.insert(id, gate);
         } else if let Some(gate) = gates.get_mut(&id) {
             note(gate, entry);
         }

@@ -182,14 +182,20 @@ pub fn judge(evidence: &Evidence) -> Report {
     let (attempted, accepted) = evidence.webhooks;
     let mut report = Report { attempted, accepted, ..Report::default() };
     let records = records::read(&evidence.service_now);
-    for gate in gates::read(&evidence.github) {
-        let Some(prefix) = evidence.prefixes.get(&gate.deployment) else { continue };
-        let of: Vec<&Record> =
-            records.iter().filter(|record| record.correlation_id.starts_with(prefix)).collect();
-        release::releases(&gate, &of, evidence, &mut report);
-        release::answers(&gate, evidence, &mut report);
-        release::in_time(&gate, &of, evidence, &mut report);
-        ends::ends(&gate, &of, evidence, &mut report);
+    let gates = gates::read(&evidence.github);
+    for gate in &gates {
+        let all: Vec<&Gate> = gates.iter().filter(|other| gate.shares_with(other)).collect();
+        let prefixes: Vec<&String> =
+            all.iter().filter_map(|one| evidence.prefixes.get(&one.deployment)).collect();
+        let is_of =
+            |record: &&Record| prefixes.iter().any(|prefix| record.correlation_id.starts_with(*prefix));
+        let of: Vec<&Record> = records.iter().filter(is_of).collect();
+        release::releases(gate, &of, evidence, &mut report);
+        release::answers(gate, evidence, &mut report);
+        release::in_time(gate, &of, evidence, &mut report);
+        if all[0].deployment == gate.deployment {
+            ends::ends(&gates::together(&all), &of, evidence, &mut report);
+        }
     }
     report
 }

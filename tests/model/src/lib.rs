@@ -13,4 +13,6 @@ mod extras;
 #[cfg(test)]
 mod facts;
 #[cfg(test)]
+mod matrix;
+#[cfg(test)]
 mod records;

@@ -47,6 +47,13 @@ impl World {
                 let wish = StartDeployment::new(format!("acme/service-{repository}"), ENVIRONMENT);
                 self.github.start_deployment(&wish).map(|started| self.set_place(deployment, started)).is_ok()
             }
+            What::Matrix { deployment, repository, jobs } => {
+                let wish = StartDeployment {
+                    matrix: Some(jobs),
+                    ..StartDeployment::new(format!("acme/service-{repository}"), ENVIRONMENT)
+                };
+                self.github.start_deployment(&wish).map(|started| self.set_place(deployment, started)).is_ok()
+            }
             What::Approve(place) => {
                 self.to_change(place, |number, _| self.service_now.approve_all(number).is_ok())
             }
@@ -77,7 +84,9 @@ impl World {
                 self.github.rerun(at.run_id).map(|started| self.set_place(new, started)).is_ok()
             }),
             What::Finish(place, well) => {
-                self.place(place).is_some_and(|at| self.finish(at.deployments[0], well))
+                // Of a matrix one job may fail.
+                let end = |(nth, id): (usize, &u64)| self.finish(*id, well || nth > 0);
+                self.place(place).is_some_and(|at| at.deployments.iter().enumerate().all(end))
             }
             What::Fault(_) => true,
         }
@@ -86,9 +95,9 @@ impl World {
     /// Does something to the live changes of a place, until one takes it.
     fn to_change(&self, place: usize, act: impl Fn(&str, &str) -> bool) -> bool {
         let Some(started) = self.place(place) else { return false };
-        let Some(view) = self.github.deployment(started.deployments[0]) else { return false };
-        self.changes_of(&view).iter().any(|change| {
-            let (number, state) = (text(change, "number"), text(change, "state"));
+        let views = started.deployments.iter().filter_map(|id| self.github.deployment(*id));
+        views.flat_map(|view| self.changes_of(&view)).any(|change| {
+            let (number, state) = (text(&change, "number"), text(&change, "state"));
             !matches!(state, "3" | "4") && act(number, state)
         })
     }

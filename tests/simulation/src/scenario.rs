@@ -60,7 +60,14 @@ fn at(steps: &mut Vec<Step>, seconds: u64, what: What) {
 fn plot(dice: &Dice, deployment: usize, places: &mut usize, steps: &mut Vec<Step>) {
     let begin = dice.between(1, 150);
     let repository = usize::try_from(dice.between(0, 2)).unwrap_or(0);
-    at(steps, begin, What::Start { deployment, repository });
+    at(
+        steps,
+        begin,
+        match dice.between(0, 4) {
+            0 => What::Matrix { deployment, repository, jobs: 2 + u32::from(dice.percent(50)) },
+            _ => What::Start { deployment, repository },
+        },
+    );
     let limit = TIMEOUT.as_secs();
     let answered = begin
         + match dice.between(0, 9) {

@@ -36,6 +36,15 @@ pub enum What {
         /// Number of its repository.
         repository: usize,
     },
+    /// Jobs of one run reach the same gate at once.
+    Matrix {
+        /// Their place.
+        deployment: usize,
+        /// Number of their repository.
+        repository: usize,
+        /// How many.
+        jobs: u32,
+    },
     /// Everybody who is asked approves its change.
     Approve(usize),
     /// Somebody who is asked rejects its change.
@@ -215,7 +224,7 @@ impl Script {
     #[must_use]
     pub fn places(&self) -> usize {
         let places = self.steps.iter().filter_map(|step| match step.what {
-            What::Start { deployment, .. } => Some(deployment + 1),
+            What::Start { deployment, .. } | What::Matrix { deployment, .. } => Some(deployment + 1),
             What::Rerun(_, deployment) => Some(deployment + 1),
             _ => None,
         });

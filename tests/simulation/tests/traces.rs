@@ -283,3 +283,27 @@ fn watches_live_through_crashes_lost_connections_and_flushes() {
         }
     });
 }
+
+#[test]
+fn jobs_of_a_matrix_come_to_one_change_in_whatever_order_they_are_told() {
+    let sum = harmless(|story| {
+        let post = *story.dice.one_of(&[Post::Delayed, Post::Dropped, Post::Duplicated]);
+        story.fault(25_000, Fault::Webhooks(post, Duration::from_secs(60)));
+        let begin = 30_000;
+        for deployment in 0..3 {
+            let at = begin + story.dice.between(0, 400);
+            story.at(at, What::Matrix { deployment, repository: deployment, jobs: 3 });
+        }
+        if story.dice.percent(50) {
+            story.fault(begin + story.dice.between(0, 2_000), Fault::StoreAway(Duration::from_secs(90)));
+        }
+        let who = usize::try_from(story.dice.between(0, 3)).unwrap();
+        story.fault(begin + 300, Fault::Crash(who, story.dice.between(0, 40), Duration::from_secs(2)));
+        for place in 0..3 {
+            let at = begin + 50_000 + story.dice.between(0, 60_000);
+            story.at(at, if place == 0 { What::Reject(place) } else { What::Approve(place) });
+        }
+        story.each(begin + 150_000, |place| What::Finish(place, place != 1));
+    });
+    assert!(sum.report.released >= SEEDS * 4, "{sum}");
+}

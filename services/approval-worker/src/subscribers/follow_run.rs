@@ -10,7 +10,6 @@ use serde_json::Value;
 
 use crate::Desk;
 use crate::hint::Hint;
-use crate::projection::Copy;
 
 pub(crate) struct FollowRun {
     pub desk: Arc<Desk>,
@@ -24,8 +23,8 @@ impl Subscriber for FollowRun {
         let fact = &delivery.data;
         let (mut events, mut is_busy): (Vec<Event>, bool) = (Vec::new(), false);
         let hint = Hint::of(&delivery).about_the_run();
-        for copy in self.desk.gates().await.iter().filter(|copy| is_of(copy, fact)) {
-            let key = copy.request.deployment.key.hash();
+        let keys = self.desk.keys_of_run(&fact.connection, &fact.project.id, &fact.run.id).await;
+        for key in keys {
             match self.desk.look_now(&key, hint).await {
                 Handled::Done(found) => events.extend(found),
                 Handled::Watch { .. } => is_busy = true,
@@ -38,11 +37,4 @@ impl Subscriber for FollowRun {
         }
         Handled::Done(events)
     }
-}
-
-fn is_of(copy: &Copy, fact: &RunFinished) -> bool {
-    let deployment = &copy.request.deployment;
-    deployment.key.connection == fact.connection
-        && deployment.key.project == fact.project.id
-        && deployment.run.as_ref().is_some_and(|run| run.id == fact.run.id)
 }

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use interlock_events::{ChangeRef, DeploymentKey, EventData, GateLost, GateRejected};
+use interlock_events::{DeploymentKey, EventData, GateLost, GateRejected};
 use interlock_rules::{ChangeState, Goal, RunPhase};
 use interlock_runtime::worker::{Delivery, Handled, Subscriber};
 use serde_json::json;
@@ -17,7 +17,6 @@ pub(crate) trait End: EventData {
     /// It was concluded from a run that had ended before it began.
     const NEVER_STARTED: bool;
     fn key(&self) -> &DeploymentKey;
-    fn change(&self) -> Option<&ChangeRef>;
     fn reason(&self) -> &str;
 }
 
@@ -25,9 +24,6 @@ impl End for GateRejected {
     const NEVER_STARTED: bool = true;
     fn key(&self) -> &DeploymentKey {
         &self.key
-    }
-    fn change(&self) -> Option<&ChangeRef> {
-        self.change.as_ref()
     }
     fn reason(&self) -> &str {
         &self.reason
@@ -38,9 +34,6 @@ impl End for GateLost {
     const NEVER_STARTED: bool = false;
     fn key(&self) -> &DeploymentKey {
         &self.key
-    }
-    fn change(&self) -> Option<&ChangeRef> {
-        self.change.as_ref()
     }
     fn reason(&self) -> &str {
         &self.reason
@@ -64,18 +57,17 @@ impl<T: End> Subscriber for AbandonChange<T> {
 
     async fn handle(&self, delivery: Delivery<T>) -> Handled {
         let fact = &delivery.data;
-        let key = fact.key().hash();
-        let connection = fact.change().map(|change| change.connection.as_str());
-        let (service_now, row) = match self.desk.find(&key, connection).await {
-            Ok(Some((service_now, row, _))) => (service_now, row),
+        let found = match self.desk.find(fact.key()).await {
+            Ok(Some(found)) => found,
             Ok(None) => return self.desk.wait_for_change(delivery.first_at),
             Err(error) => return failed(&error, json!({}), vec![]),
         };
+        let (service_now, row) = (found.service_now, &found.row);
         // A release absorbs what comes after it: the platform, not this fact, says how the deployment ends.
         if row.state.is_some_and(|state| state >= ChangeState::Implement && state.is_live()) {
             return Handled::Ignored("the gate was released; the deployment's end closes the change".into());
         }
-        match self.desk.ask_platform(&key).await.map(|run| run.phase) {
+        match found.phase(&self.desk, None).await {
             Some(RunPhase::Started | RunPhase::Ended(_)) => {
                 return Handled::Ignored("the deployment runs; its end closes the change".into());
             }
@@ -98,6 +90,6 @@ impl<T: End> Subscriber for AbandonChange<T> {
             reason: &reason,
             closing: Closing::default(),
         };
-        self.desk.drive_fact(&walk, &row, delivery.first_at).await
+        self.desk.drive_fact(&walk, row, delivery.first_at).await
     }
 }

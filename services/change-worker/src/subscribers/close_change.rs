@@ -5,11 +5,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use interlock_events::DeploymentFinished;
-use interlock_rules::{ChangeRow, ChangeState, Goal};
+use interlock_rules::{ChangeState, Goal, RunPhase};
 use interlock_runtime::worker::{Delivery, Handled, Subscriber};
 use serde_json::json;
 
 use crate::Desk;
+use crate::subscribers::fact::Found;
 use crate::walk::{Closing, Walk, failed};
 
 pub(crate) struct CloseChange {
@@ -24,40 +25,48 @@ impl Subscriber for CloseChange {
         let fact = &delivery.data;
         let terms = self.desk.policies.of(&fact.deployment);
         // In every instance: the policy of the request may have named another one.
-        let found = self.desk.find(&fact.deployment.key.hash(), None).await;
-        let (service_now, row) = match found {
-            Ok(Some((service_now, row, _))) => (service_now, row),
+        let found = match self.desk.find(&fact.deployment.key).await {
+            Ok(Some(found)) => found,
             Ok(None) => return self.desk.wait_for_change(delivery.first_at),
             Err(error) => return failed(&error, json!({}), vec![]),
         };
-        let Some(goal) = self.goal(&delivery, &row).await else {
-            let reason = format!(
-                "{} is in {:?}, and the deployment ended before its gate was released",
-                row.number, row.state
-            );
-            return self.desk.wait(reason, delivery.first_at, vec![]);
+        let (service_now, row) = (found.service_now, &found.row);
+        let goal = match self.goal(&delivery, &found).await {
+            Ok(goal) => goal,
+            Err(why) => {
+                let reason = format!("{} is in {:?}: {why}", row.number, row.state);
+                return self.desk.wait(reason, delivery.first_at, vec![]);
+            }
         };
-        let closing = Closing::of(&terms.close, &fact.deployment, fact.outcome);
+        let outcome = if let Goal::Close(outcome) = goal { outcome } else { fact.outcome };
+        let closing = Closing::of(&terms.close, &fact.deployment, outcome);
         let reason = format!("The deployment ended before it began: {}.", fact.outcome.as_str());
         let walk = Walk { service_now, key: &fact.deployment.key, goal, reason: &reason, closing };
-        self.desk.drive_fact(&walk, &row, delivery.first_at).await
+        self.desk.drive_fact(&walk, row, delivery.first_at).await
     }
 }
 
 impl CloseChange {
     /// A change in Implement was released. Before that, the release may be on its way: wait the settle
-    /// time, then ask the platform whether the job ever began.
-    async fn goal(&self, delivery: &Delivery<DeploymentFinished>, row: &ChangeRow) -> Option<Goal> {
+    /// time, then ask the platform whether the job ever began. A change that several go by ends with the last
+    /// of them, and with the worst result.
+    async fn goal(
+        &self,
+        delivery: &Delivery<DeploymentFinished>,
+        found: &Found<'_>,
+    ) -> Result<Goal, &'static str> {
         let fact = &delivery.data;
-        if row.state.is_some_and(|state| state >= ChangeState::Implement) {
-            return Some(Goal::Close(fact.outcome));
+        if found.row.state.is_some_and(|state| !state.is_live()) {
+            return Ok(Goal::Close(fact.outcome));
         }
+        let released = found.row.state.is_some_and(|state| state >= ChangeState::Implement);
         let settle = TimeDelta::from_std(self.desk.settle).unwrap_or(TimeDelta::MAX);
-        if self.desk.context.clock.now() - delivery.first_at < settle {
-            return None;
+        if !released && self.desk.context.clock.now() - delivery.first_at < settle {
+            return Err("the deployment ended before its gate was released");
         }
-        let run = self.desk.ask_platform(&fact.deployment.key.hash()).await?;
-        run.phase.outcome()?;
-        Some(if run.phase.has_started() { Goal::Close(fact.outcome) } else { Goal::Abandon })
+        let own = released.then_some(RunPhase::Ended(fact.outcome));
+        let phase = found.phase(&self.desk, own).await.ok_or("the platform cannot be asked how it ended")?;
+        let outcome = phase.outcome().ok_or("others that go by it have not ended")?;
+        Ok(if phase.has_started() { Goal::Close(outcome) } else { Goal::Abandon })
     }
 }

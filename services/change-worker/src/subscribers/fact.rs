@@ -4,36 +4,71 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::{Event, KeyHash};
-use interlock_rules::{ChangeRow, Reading, canonical};
+use interlock_events::{ChangeRef, DeploymentKey, DeploymentRequested, Event};
+use interlock_rules::{ChangeRow, RunPhase, SharedGate, canonical};
 use interlock_runtime::worker::Handled;
 use interlock_servicenow::{Lane, ServiceNow, ServiceNowError};
 use serde_json::json;
 
 use crate::Desk;
+use crate::follow::Seen;
 use crate::walk::{Walk, Walked, failed};
 
 /// A fact whose change does not show or move in this time ends.
 const FACT_LIFE: TimeDelta = TimeDelta::hours(24);
 
+/// The change of a deployment, as a fact finds it.
+pub(crate) struct Found<'a> {
+    pub service_now: &'a ServiceNow,
+    /// The canonical one.
+    pub row: ChangeRow,
+    /// Of everybody who shares the gate.
+    all: Vec<ChangeRow>,
+    shared: SharedGate,
+    /// Where the platform is asked, while that is remembered.
+    request: Option<DeploymentRequested>,
+}
+
+impl Found<'_> {
+    /// How far all are that go by this change; `own` is what is known of the fact's deployment itself. `None`
+    /// where the platform cannot be asked now.
+    pub(crate) async fn phase(&self, desk: &Desk, own: Option<RunPhase>) -> Option<RunPhase> {
+        let request = self.request.as_ref()?;
+        let seen = Seen { shared: &self.shared, row: &self.row, rows: &self.all, all: &self.all };
+        match own {
+            Some(own) => desk.phase_with(request, own, seen).await,
+            None => desk.phase_of(request, seen).await,
+        }
+    }
+}
+
 impl Desk {
-    /// The canonical row of a key, in the instance that is named, or in any.
-    pub(crate) async fn find(
-        &self,
-        key: &KeyHash,
-        connection: Option<&str>,
-    ) -> Result<Option<(&ServiceNow, ChangeRow, Reading)>, ServiceNowError> {
-        let instances = self
-            .service_now
-            .values()
-            .filter(|instance| connection.is_none_or(|name| name == instance.name()));
-        for service_now in instances {
-            let reading = service_now.changes_of(key, Lane::Close).await?;
-            if let Some(row) = canonical(&reading.rows, key).map(|family| family.canonical.clone()) {
-                return Ok(Some((service_now, row, reading)));
+    /// The canonical change of a deployment and of all that share its gate, in whichever instance.
+    pub(crate) async fn find(&self, key: &DeploymentKey) -> Result<Option<Found<'_>>, ServiceNowError> {
+        let request = self.recall(&key.hash()).await;
+        let siblings = match &request {
+            Some(request) => self.siblings_of(request).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
+        let shared = SharedGate::of(key, &siblings);
+        for service_now in self.service_now.values() {
+            let all = service_now.changes_of_any(&shared.hashes(), Lane::Close).await?.rows;
+            let rows = shared.counting(all.clone());
+            if let Some(row) = canonical(&rows, &shared).map(|family| family.canonical.clone()) {
+                return Ok(Some(Found { service_now, row, all, shared, request }));
             }
         }
         Ok(None)
+    }
+
+    /// The change that a fact names.
+    pub(crate) async fn find_named(
+        &self,
+        change: &ChangeRef,
+    ) -> Result<Option<(&ServiceNow, ChangeRow)>, ServiceNowError> {
+        let Some(service_now) = self.service_now.get(&change.connection) else { return Ok(None) };
+        let reading = service_now.changes(std::slice::from_ref(&change.sys_id), Lane::Close).await?;
+        Ok(reading.rows.into_iter().next().map(|row| (&**service_now, row)))
     }
 
     /// Takes the change towards the goal of a fact.

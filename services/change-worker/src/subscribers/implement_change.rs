@@ -21,12 +21,9 @@ impl Subscriber for ImplementChange {
 
     async fn handle(&self, delivery: Delivery<GateReleased>) -> Handled {
         let fact = &delivery.data;
-        let found = self.desk.find(&fact.key.hash(), Some(&fact.change.connection)).await;
-        match found {
-            Ok(Some((service_now, canonical, reading))) => {
-                // The one that permitted, whichever is canonical by now.
-                let permitted = reading.rows.into_iter().find(|row| row.sys_id == fact.change.sys_id);
-                let row = permitted.unwrap_or(canonical);
+        // The one that permitted, whichever is canonical by now, and under whosever key it stands.
+        match self.desk.find_named(&fact.change).await {
+            Ok(Some((service_now, row))) => {
                 let goal = Goal::Implement;
                 let walk =
                     Walk { service_now, key: &fact.key, goal, reason: "", closing: Closing::default() };

@@ -71,9 +71,9 @@ impl Gate {
         format!("{}/actions/runs/{}", self.repository(), self.run_id)
     }
 
-    /// Path of the deployment.
-    pub fn deployment(&self) -> String {
-        format!("{}/deployments/{}", self.repository(), self.deployment_id)
+    /// Path of a deployment of the repository.
+    pub fn deployment_of(&self, id: &str) -> String {
+        format!("{}/deployments/{id}", self.repository())
     }
 }
 

@@ -10,6 +10,7 @@ mod payload;
 mod reading;
 mod run;
 mod settings;
+mod siblings;
 mod waiting;
 mod webhook;
 
@@ -20,7 +21,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use http::HeaderName;
 use interlock_events::{Deployment, Event, GateHandle};
-use interlock_rules::{Permit, RunReading};
+use interlock_rules::{Permit, RunReading, Sibling};
 use interlock_runtime::config::{Connection, Faults};
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::http::Http;
@@ -36,6 +37,7 @@ use crate::{Adapter, LookBack, Place, Platform, PlatformError};
 use client::{Call, Client};
 use gate::Gate;
 use settings::Settings;
+use siblings::Links;
 use webhook::Origin;
 
 /// `kind` of its connections.
@@ -51,6 +53,7 @@ pub struct GitHub {
     origin: Origin,
     signature: HmacSignature,
     client: Client,
+    links: Links,
 }
 
 impl Adapter for GitHub {
@@ -72,7 +75,12 @@ impl Adapter for GitHub {
             base: settings.base.clone(),
         };
         let signature = HmacSignature::new(SIGNATURE, Encoding::Hex).with_prefix("sha256=");
-        Ok(Self { origin, signature, client: Client::new(http, clock, store, settings) })
+        Ok(Self {
+            origin,
+            signature,
+            client: Client::new(http, clock, store, settings),
+            links: Links::default(),
+        })
     }
 }
 
@@ -112,6 +120,18 @@ impl Platform for GitHub {
 
     async fn read(&self, gate: &GateHandle, deployment: &Deployment) -> Result<RunReading, PlatformError> {
         run::read(&self.client, &Gate::of(gate)?, deployment).await
+    }
+
+    async fn mark(&self, gate: &GateHandle) -> Result<Option<String>, PlatformError> {
+        run::mark(&self.client, &Gate::of(gate)?).await
+    }
+
+    async fn siblings(
+        &self,
+        gate: &GateHandle,
+        deployment: &Deployment,
+    ) -> Result<Vec<Sibling>, PlatformError> {
+        siblings::read(&self.client, &self.links, &Gate::of(gate)?, deployment).await
     }
 
     async fn release(

@@ -1,5 +1,7 @@
 //! From what the API says of a run, its pending deployments, statuses and reviews to one reading. Pure.
 
+use std::collections::BTreeSet;
+
 use interlock_events::Outcome;
 use interlock_rules::{Answer, RunPhase};
 use serde::Deserialize;
@@ -47,6 +49,8 @@ pub(super) struct Jobs {
 #[serde(default)]
 pub(super) struct JobPart {
     pub id: Text,
+    status: Text,
+    conclusion: Text,
 }
 
 /// Whether one of `pending` is this environment. GitHub's environment names ignore case.
@@ -61,7 +65,7 @@ fn is_environment(part: &Part<EnvironmentPart>, environment: &str) -> bool {
 /// How far a deployment is. `statuses` are the newest first; `current` says that it is of the run's present attempt.
 pub(super) fn phase(run: &RunPart, waiting: bool, statuses: &[StatusPart], current: bool) -> RunPhase {
     let states = || statuses.iter().map(|status| status.state.raw());
-    let started = states().any(|state| matches!(state, "in_progress" | "success"));
+    let started = began(statuses);
     // A newer deployment makes older ones `inactive`: that says nothing about how they ended.
     let ended = states().find(|state| *state != "inactive").and_then(status_outcome);
     let ended = ended.or_else(|| end_of_run(run, current, started));
@@ -101,40 +105,41 @@ pub(super) fn comment(text: &str, deployment_id: &str) -> String {
     format!("{MARK}{cut}{tail}")
 }
 
-/// The answer that counts for a deployment: ours, else a person's.
+/// The answer that counts for a deployment: ours, else a person's. `of_this_gate` are the deployments whose
+/// answers are answers to its gate too.
 pub(super) fn answer(
     reviews: &[Review],
     environment: &str,
-    deployment_id: &str,
-    attempt: u32,
+    of_this_gate: &BTreeSet<String>,
 ) -> Option<Answer> {
-    let of_environment =
-        |review: &&Review| review.environments.iter().any(|part| is_environment(part, environment));
-    let decided = || {
-        let of = reviews.iter().filter(of_environment);
-        of.filter(|review| matches!(review.state.raw(), "approved" | "rejected"))
-    };
+    let decided = || decided(reviews, environment);
     let shown =
         |review: &Review, ours| Answer { released: review.state.raw() == "approved", ours, by: by(review) };
-    let ours =
-        decided().find(|review| is_ours(review, deployment_id, attempt)).map(|review| shown(review, true));
+    let ours = decided()
+        .find(|review| marked(review).is_some_and(|of| of_this_gate.contains(of)))
+        .map(|review| shown(review, true));
     // One of ours on another attempt says nothing about this one.
     ours.or_else(|| decided().find(|review| marked(review).is_none()).map(|review| shown(review, false)))
+}
+
+/// The deployments of an environment that answers of ours name.
+pub(super) fn answered(reviews: &[Review], environment: &str) -> BTreeSet<String> {
+    let marked = decided(reviews, environment).filter_map(marked);
+    marked.filter(|id| super::payload::is_id(id)).map(str::to_owned).collect()
+}
+
+fn decided<'a>(reviews: &'a [Review], environment: &'a str) -> impl Iterator<Item = &'a Review> {
+    let of_environment =
+        move |review: &&Review| review.environments.iter().any(|part| is_environment(part, environment));
+    let of = reviews.iter().filter(of_environment);
+    of.filter(|review| matches!(review.state.raw(), "approved" | "rejected"))
 }
 
 fn by(review: &Review) -> String {
     review.user.get().and_then(|user| user.login.owned()).unwrap_or_else(|| "unknown".into())
 }
 
-/// Ours are of a bot (no person's login ends so) and name their deployment. In a run's first attempt all of
-/// an environment share one gate (a matrix); later so do those that are newer than this deployment.
-fn is_ours(review: &Review, deployment_id: &str, attempt: u32) -> bool {
-    let Some(of) = marked(review) else { return false };
-    let newer = || of.parse::<u64>().ok() > deployment_id.parse().ok();
-    of == deployment_id || attempt == 1 || newer()
-}
-
-/// The deployment that a comment of ours names.
+/// The deployment that a comment of ours names. Ours are of a bot: no person's login ends so.
 fn marked(review: &Review) -> Option<&str> {
     let login = review.user.get().map_or("", |user| user.login.raw());
     let by_a_person = !login.is_empty() && !login.ends_with("[bot]");
@@ -142,13 +147,38 @@ fn marked(review: &Review) -> Option<&str> {
     inner.strip_suffix(')')?.rsplit_once(" (deployment ").map(|(_, id)| id)
 }
 
-/// The jobs that a deployment's statuses link to (`…/actions/runs/{run}/job/{job}`).
+/// The job that a deployment's statuses link to (`…/actions/runs/{run}/job/{job}`).
 pub(super) fn job_of(statuses: &[StatusPart]) -> Option<&str> {
+    links(statuses).map(|(_, job)| job).next()
+}
+
+/// The same, if it is a job of this run.
+pub(super) fn job_in_run<'a>(statuses: &'a [StatusPart], run: &str) -> Option<&'a str> {
+    links(statuses).find(|(of, _)| *of == run).map(|(_, job)| job)
+}
+
+/// Runs and jobs that statuses link to.
+fn links(statuses: &[StatusPart]) -> impl Iterator<Item = (&str, &str)> {
     let links = statuses.iter().flat_map(|status| [status.log_url.raw(), status.target_url.raw()]);
-    links
-        .filter_map(|link| link.rsplit_once("/job/"))
-        .map(|(_, job)| job)
-        .find(|job| super::payload::is_id(job))
+    let parts = links.filter_map(|link| link.rsplit_once("/job/"));
+    let parts = parts.map(|(run, job)| (run.rsplit('/').next().unwrap_or_default(), job));
+    parts.filter(|(_, job)| super::payload::is_id(job))
+}
+
+/// Whether a deployment's job ever began.
+pub(super) fn began(statuses: &[StatusPart]) -> bool {
+    statuses.iter().any(|status| matches!(status.state.raw(), "in_progress" | "success"))
+}
+
+/// How far a job is. Whether one that ended otherwise than well had begun, it does not say.
+pub(super) fn job_phase(job: &JobPart) -> RunPhase {
+    match (job.status.raw(), conclusion_outcome(job.conclusion.raw())) {
+        ("completed", Some(Outcome::Skipped)) => RunPhase::NeverStarted(Outcome::Skipped),
+        ("completed", Some(outcome)) => RunPhase::Ended(outcome),
+        ("in_progress", _) => RunPhase::Started,
+        ("waiting", _) => RunPhase::Waiting,
+        _ => RunPhase::Queued,
+    }
 }
 
 #[cfg(test)]
@@ -216,20 +246,21 @@ mod tests {
         let ours = review("approved", &comment("CHG1 approved", "50"), "gate-app[bot]", "live");
         let person = review("approved", "looks good", "noor", "live");
         let forged = review("approved", &comment("CHG1 approved", "50"), "noor", "live");
-        let answer = |reviews: &[Review], id, attempt| {
-            answer(reviews, "Live", id, attempt).map(|answer| (answer.released, answer.ours, answer.by))
+        let answer = |reviews: &[Review], these: &[&str]| {
+            let these = these.iter().map(|id| (*id).to_owned()).collect();
+            answer(reviews, "Live", &these).map(|answer| (answer.released, answer.ours, answer.by))
         };
         let is_ours = Some((true, true, "gate-app[bot]".to_owned()));
         let is_noors = Some((true, false, "noor".to_owned()));
         let both = [person, ours];
-        assert_eq!(answer(&both, "50", 2), is_ours);
-        assert_eq!(answer(&both, "49", 2), is_ours, "an older job of the same matrix");
-        assert_eq!(answer(&both, "51", 1), is_ours, "a newer job of the same matrix");
-        assert_eq!(answer(&both[1..], "51", 2), None, "ours was of an earlier attempt");
-        assert_eq!(answer(&both, "51", 2), is_noors);
-        assert_eq!(answer(&[forged], "50", 1), is_noors);
-        assert_eq!(answer(&[review("pending", "", "noor", "live")], "50", 1), None);
-        assert_eq!(answer(&[review("rejected", "no", "noor", "test")], "50", 1), None);
+        assert_eq!(answered(&both, "live"), BTreeSet::from(["50".to_owned()]), "a person's names nothing");
+        assert_eq!(answer(&both, &["50"]), is_ours);
+        assert_eq!(answer(&both, &["49", "50"]), is_ours, "a job of the same matrix");
+        assert_eq!(answer(&both[1..], &["51"]), None, "ours was of an earlier attempt");
+        assert_eq!(answer(&both, &["51"]), is_noors);
+        assert_eq!(answer(&[forged], &["50"]), is_noors);
+        assert_eq!(answer(&[review("pending", "", "noor", "live")], &["50"]), None);
+        assert_eq!(answer(&[review("rejected", "no", "noor", "test")], &["50"]), None);
     }
 
     #[test]

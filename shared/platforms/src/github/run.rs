@@ -1,5 +1,6 @@
-//! Reads a run and one of its gates. Four calls; two more where a re-run leaves the attempt open.
+//! Reads a run and one of its gates. Four calls; two more where a re-run leaves the attempt open; one for a glance.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -11,21 +12,24 @@ use tokio::time::Instant;
 use super::client::{Call, Client};
 use super::gate::Gate;
 use super::payload::{DeploymentPart, RunPart, StatusPart};
-use super::reading::{Jobs, Pending, Review, answer, job_of, phase, waits_for};
+use super::reading::{Jobs, Pending, Review, answer, answered, job_of, phase, waits_for};
 use crate::PlatformError;
 
 /// A reading that takes longer is of no use: the release would come too late.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// A page; no run has more statuses or pending environments, and few more jobs.
-const PAGE: usize = 100;
+pub(super) const PAGE: usize = 100;
+
+/// So many answers to older deployments are looked into.
+const OLDER_MAX: usize = 3;
 
 /// One reading in the making.
-struct Look<'a> {
-    client: &'a Client,
-    gate: &'a Gate,
+pub(super) struct Look<'a> {
+    pub client: &'a Client,
+    pub gate: &'a Gate,
     deadline: Instant,
     /// GitHub's own clock, as its last answer showed it.
-    date: Option<DateTime<Utc>>,
+    pub date: Option<DateTime<Utc>>,
 }
 
 /// How the run and its gate stand now.
@@ -34,8 +38,7 @@ pub(super) async fn read(
     gate: &Gate,
     deployment: &Deployment,
 ) -> Result<RunReading, PlatformError> {
-    let deadline = client.clock.instant() + TIMEOUT;
-    let mut look = Look { client, gate, deadline, date: None };
+    let mut look = Look::new(client, gate);
     let run: RunPart = match look.get("reading the run", &gate.run()).await {
         Err(PlatformError::Gone) => return Ok(gone(client.now(), deployment)),
         run => run?,
@@ -45,53 +48,103 @@ pub(super) async fn read(
     };
     let pending: Vec<Pending> =
         look.get("reading what waits", &format!("{}/pending_deployments", gate.run())).await?;
-    let statuses = look.statuses().await?;
+    let statuses = look.statuses(&gate.deployment_id).await?;
     let reviews: Vec<Review> = look.get("reading the answers", &format!("{}/approvals", gate.run())).await?;
     let bound = deployment.run.as_ref().and_then(|run| run.attempt);
     let current = match bound {
         Some(bound) => bound == attempt,
-        None => look.is_current(&run, attempt, &statuses).await?,
+        None => look.is_current(&run, attempt, &gate.deployment_id, &statuses).await?,
     };
+    let phase = phase(&run, waits_for(&pending, &gate.environment), &statuses, current);
+    let ours = look.of_this_gate(&run, attempt, &reviews, phase).await?;
     Ok(RunReading {
         at: look.date.unwrap_or_else(|| client.now()),
         dated: look.date.is_some(),
         attempt: Some(attempt),
         sha,
-        phase: phase(&run, waits_for(&pending, &gate.environment), &statuses, current),
+        phase,
         superseded: bound.is_none() && !current,
-        answer: answer(&reviews, &gate.environment, &gate.deployment_id, attempt),
+        answer: answer(&reviews, &gate.environment, &ours),
+        mark: Some(mark_of(&run)),
     })
 }
 
-impl Look<'_> {
-    async fn get<T: DeserializeOwned>(&mut self, what: &str, path: &str) -> Result<T, PlatformError> {
+/// One call: how the run looks as a whole.
+pub(super) async fn mark(client: &Client, gate: &Gate) -> Result<Option<String>, PlatformError> {
+    match Look::new(client, gate).get::<RunPart>("glancing at the run", &gate.run()).await {
+        Ok(run) => Ok(Some(mark_of(&run))),
+        Err(PlatformError::Gone) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn mark_of(run: &RunPart) -> String {
+    let parts = [&run.run_attempt, &run.status, &run.conclusion, &run.updated_at];
+    parts.map(|part| part.raw()).join(" ")
+}
+
+impl<'a> Look<'a> {
+    pub fn new(client: &'a Client, gate: &'a Gate) -> Self {
+        Self { client, gate, deadline: client.clock.instant() + TIMEOUT, date: None }
+    }
+
+    pub async fn get<T: DeserializeOwned>(&mut self, what: &str, path: &str) -> Result<T, PlatformError> {
         let installation = &self.gate.installation_id;
         let reply = self.client.get(Call { installation, path, what, deadline: self.deadline }).await?;
         self.date = reply.date;
         reply.json(what)
     }
 
-    /// The deployment's statuses, newest first. A deployment that was deleted has none.
-    async fn statuses(&mut self) -> Result<Vec<StatusPart>, PlatformError> {
-        let path = format!("{}/statuses?per_page={PAGE}", self.gate.deployment());
+    /// A deployment's statuses, newest first. A deployment that was deleted has none.
+    pub async fn statuses(&mut self, id: &str) -> Result<Vec<StatusPart>, PlatformError> {
+        let path = format!("{}/statuses?per_page={PAGE}", self.gate.deployment_of(id));
         match self.get("reading the deployment's statuses", &path).await {
             Err(PlatformError::Gone) => Ok(Vec::new()),
             statuses => statuses,
         }
     }
 
-    /// Whether the deployment is of the run's present attempt. Its event did not say, and GitHub's
+    /// The deployments whose answers of ours are answers to this gate, as their comments name them. In a run's
+    /// first attempt that is each of the environment; later those of this attempt: newer ones are, older
+    /// ones are asked for.
+    async fn of_this_gate(
+        &mut self,
+        run: &RunPart,
+        attempt: u32,
+        reviews: &[Review],
+        phase: RunPhase,
+    ) -> Result<BTreeSet<String>, PlatformError> {
+        let number = |id: &str| id.parse::<u64>().unwrap_or(0);
+        let named = answered(reviews, &self.gate.environment);
+        let own = number(&self.gate.deployment_id);
+        let (mut of_this, older): (BTreeSet<String>, BTreeSet<String>) =
+            named.into_iter().partition(|id| attempt == 1 || number(id) >= own);
+        if of_this.is_empty() && phase != RunPhase::Waiting {
+            let mut older: Vec<String> = older.into_iter().collect();
+            older.sort_by_key(|id| std::cmp::Reverse(number(id)));
+            for id in older.into_iter().take(OLDER_MAX) {
+                let statuses = self.statuses(&id).await?;
+                if self.is_current(run, attempt, &id, &statuses).await? {
+                    of_this.insert(id);
+                }
+            }
+        }
+        Ok(of_this)
+    }
+
+    /// Whether a deployment is of the run's present attempt. Its event did not say, and GitHub's
     /// deployments do not name their run: those made before the attempt began are of an earlier one.
     async fn is_current(
         &mut self,
         run: &RunPart,
         attempt: u32,
+        id: &str,
         statuses: &[StatusPart],
     ) -> Result<bool, PlatformError> {
         if attempt == 1 {
             return Ok(true);
         }
-        let path = self.gate.deployment();
+        let path = self.gate.deployment_of(id);
         let deployment: DeploymentPart = match self.get("reading the deployment", &path).await {
             Err(PlatformError::Gone) => return Ok(false),
             deployment => deployment?,
@@ -128,5 +181,6 @@ fn gone(now: DateTime<Utc>, deployment: &Deployment) -> RunReading {
         phase: RunPhase::Gone,
         superseded: false,
         answer: None,
+        mark: None,
     }
 }

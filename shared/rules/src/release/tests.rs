@@ -31,7 +31,7 @@ fn judge(case: &Case) -> Verdict {
     let correlation_id = CorrelationId::new(&deployment.key, &deployment.sha, &deployment.project.name);
     let reading = case.rows.clone().map(|rows| Reading { rows, at: case.read_at, skew_seconds: case.skew });
     may_release(ReleaseInputs {
-        key: &deployment.key.hash(),
+        whose: &deployment.key.hash(),
         correlation_id: correlation_id.as_str(),
         sha: &deployment.sha,
         attempt: Some(1),

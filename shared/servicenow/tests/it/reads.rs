@@ -198,3 +198,19 @@ async fn a_record_has_a_page_for_people() {
     );
     assert!(new_change().correlation_id.as_str().len() <= 100);
 }
+
+#[tokio::test]
+async fn the_changes_of_all_who_share_a_gate_are_read_together() {
+    let world = World::new();
+    let change = world.created().await;
+    let foreign =
+        [("correlation_id", "il1.aaaaaaaaaaaaaaaaaaaaaaaaaa.x"), ("correlation_display", "Interlock")];
+    world.sim.insert("change_request", &foreign).unwrap();
+    let keys: Vec<_> = (2_210_030..2_210_070)
+        .map(|id| interlock_events::DeploymentKey { occurrence: id.to_string(), ..key() }.hash())
+        .collect();
+    let reading = world.client.changes_of_any(&keys, Lane::Gate).await.unwrap();
+    let [row] = &reading.rows[..] else { panic!("{reading:?}") };
+    assert_eq!(row.sys_id, change.sys_id);
+    assert_eq!(world.asked("GET", "/api/now/table/change_request"), 3, "many keys in one query");
+}

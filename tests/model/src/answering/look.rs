@@ -70,6 +70,7 @@ fn run_reading(run: Run, read_at: u8) -> RunReading {
         phase,
         superseded: false,
         answer,
+        mark: None,
     }
 }
 
@@ -121,7 +122,7 @@ impl Answering {
         let read_at = if self.keeps(Rule::FreshRecord) { read.at } else { state.now };
         let reading = reading(Read { at: read_at, ..read });
         may_release(ReleaseInputs {
-            key: &KEY,
+            whose: &*KEY,
             correlation_id: &CORRELATION,
             sha: &DEPLOYMENT.sha,
             attempt: self.bound(&state.processes[usize::from(at)]),
@@ -294,7 +295,7 @@ impl Answering {
     fn look_at_released(&self, state: &mut State, at: u8, read: Read) {
         let row = read.record.map(row_of);
         if let (Some(row), Ok(reading)) = (row, reading(read))
-            && withdrawn(&reading, &KEY, &row.sys_id).is_some()
+            && withdrawn(&reading, &*KEY, &row.sys_id).is_some()
         {
             state.told.withdrawn = true;
             return state.over(at);

@@ -112,6 +112,7 @@ impl Creating {
             settled_for: copy.settle_from.map(|from| seconds(judged.saturating_sub(from))),
             store_age: state.epoch.map(|since| self.store_age(since, judged)),
             settle: seconds(self.settle),
+            comes_first: true,
         });
         let settle = |from: u8, wait: u8| Decided::Wait { settle_from: Some(from), due: state.now + wait };
         match creation {

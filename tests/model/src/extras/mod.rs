@@ -87,6 +87,7 @@ static RUN: LazyLock<RunReading> = LazyLock::new(|| RunReading {
     phase: RunPhase::Waiting,
     superseded: false,
     answer: None,
+    mark: None,
 });
 
 fn row_of(place: usize, row_seen: &Row) -> ChangeRow {
@@ -122,7 +123,7 @@ impl Extras {
     fn follow(&self, state: &mut State) {
         state.followed = true;
         let rows = state.rows();
-        if self.keeps(Rule::CanceledToldApproved) && !approved_after_cancel(&rows, &KEY).is_empty() {
+        if self.keeps(Rule::CanceledToldApproved) && !approved_after_cancel(&rows, &*KEY).is_empty() {
             state.told = true;
         }
         let Some(extra) = self.extra(&rows) else {
@@ -139,7 +140,7 @@ impl Extras {
 
     fn extra(&self, rows: &[ChangeRow]) -> Option<usize> {
         if self.keeps(Rule::ApprovedSpared) {
-            return extras(rows, &KEY).first().map(|row| place_of(rows, &row.sys_id));
+            return extras(rows, &*KEY).first().map(|row| place_of(rows, &row.sys_id));
         }
         // By age alone.
         rows.iter().enumerate().skip(1).find(|(_, row)| row.is_live()).map(|(place, _)| place)
@@ -156,7 +157,7 @@ impl Extras {
         }
         let reading = Reading { rows, at: at(60), skew_seconds: Some(0) };
         let verdict = may_release(ReleaseInputs {
-            key: &KEY,
+            whose: &*KEY,
             correlation_id: &CORRELATION,
             sha: &DEPLOYMENT.sha,
             attempt: Some(1),
@@ -168,7 +169,7 @@ impl Extras {
         });
         if let Verdict::Release(permit) = verdict {
             let rows = state.rows();
-            let picked = canonical(&rows, &KEY).map(|family| family.canonical.sys_id.as_str());
+            let picked = canonical(&rows, &*KEY).map(|family| family.canonical.sys_id.as_str());
             state.mispicked |= picked != Some(permit.sys_id());
             state.released = Some(place_of(&rows, permit.sys_id()));
         }
@@ -177,7 +178,7 @@ impl Extras {
     /// `gate.released`: change-worker takes the change further that permitted it.
     fn implement(&self, state: &mut State) {
         let rows = state.rows();
-        let picked = canonical(&rows, &KEY).map(|family| place_of(&rows, &family.canonical.sys_id));
+        let picked = canonical(&rows, &*KEY).map(|family| place_of(&rows, &family.canonical.sys_id));
         let named = if self.keeps(Rule::ImplementNamed) { state.released } else { picked };
         let Some(place) = named else { return };
         if let Step::Move(to) = next_step(Goal::Implement, &rows[place]) {

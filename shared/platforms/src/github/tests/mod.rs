@@ -3,6 +3,7 @@
 mod answers;
 mod auth;
 mod readings;
+mod siblings;
 mod webhooks;
 
 use std::io::Write;
@@ -220,9 +221,10 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         phase: RunPhase::Waiting,
         superseded: false,
         answer: None,
+        mark: None,
     };
     let verdict = may_release(ReleaseInputs {
-        key: &deployment.key.hash(),
+        whose: &deployment.key.hash(),
         correlation_id: correlation.as_str(),
         sha: &deployment.sha,
         attempt: None,

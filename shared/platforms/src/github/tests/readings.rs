@@ -14,8 +14,10 @@ async fn a_held_deployment_waits_and_shows_githubs_time() {
         phase: RunPhase::Waiting,
         superseded: false,
         answer: None,
+        mark: lab.adapter.mark(&held.gate).await.unwrap(),
     };
     assert_eq!(lab.read(&held).await, expected);
+    assert!(expected.mark.is_some());
 }
 
 #[tokio::test]
@@ -77,6 +79,22 @@ async fn a_bypass_shows_who_did_it() {
     assert_eq!(reading.phase, RunPhase::Started);
     let answer = reading.answer.unwrap();
     assert_eq!((answer.released, answer.ours, answer.by.as_str()), (true, false, "olga-ops"));
+}
+
+#[tokio::test]
+async fn a_glance_costs_one_call_and_shows_that_the_run_has_moved() {
+    let lab = Lab::new();
+    let held = lab.start();
+    let mark = lab.read(&held).await.mark;
+    let before = lab.calls("/repos/");
+    assert_eq!(lab.adapter.mark(&held.gate).await.unwrap(), mark);
+    assert_eq!(lab.calls("/repos/") - before, 1);
+    lab.release(&held).await.unwrap();
+    let released = lab.adapter.mark(&held.gate).await.unwrap();
+    assert_ne!(released, mark);
+    lab.github.cancel(Lab::run_id(&held), "olga-ops").unwrap();
+    lab.github.rerun(Lab::run_id(&held)).unwrap();
+    assert_ne!(lab.adapter.mark(&held.gate).await.unwrap(), mark, "it waits again, as another attempt");
 }
 
 #[tokio::test]
