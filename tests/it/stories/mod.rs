@@ -8,5 +8,6 @@ mod lost;
 mod matrix;
 mod outage;
 mod points;
+mod rerun;
 mod spool;
 mod truth;
