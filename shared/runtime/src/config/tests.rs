@@ -125,7 +125,7 @@ policies:
       cure: write an address and a port: 127.0.0.1:8080
     interlock.yaml:5:3: ingress: unknown key `body_limit`
       5 |   body_limit: …
-      cure: did you mean `body_limit_bytes`? known: listen, body_limit_bytes, in_flight_max
+      cure: did you mean `body_limit_bytes`? known: listen, body_limit_bytes, in_flight_max, spool, spool_bytes_max, spool_entries_max
     interlock.yaml:6:18: ingress.in_flight_max: the value does not fit
       6 |   in_flight_max: none
       cure: write a whole number from 1 to 10000
