@@ -3,30 +3,19 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::{ApprovalWithdrawn, Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
+use interlock_events::{Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
-    OnWithdrawal, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release,
-    next_look, withdrawn,
+    Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release, next_look,
 };
-use interlock_servicenow::{Class, Lane, ServiceNow};
 use tokio::time::Instant;
 
 use crate::gate::{Gate, GateState, Phase};
+use crate::read::Unread;
 use crate::{Desk, NAME};
 
-/// Longest that a look waits for ServiceNow.
-const RECORD_READ_MAX: Duration = Duration::from_secs(15);
-/// The same when the deadline has come: rejecting does not wait for ServiceNow.
-const RECORD_READ_AT_DEADLINE_MAX: Duration = Duration::from_secs(4);
-/// What a client that has come to its deadline may still need.
-const CLIENT_ENDS_WITHIN: Duration = Duration::from_secs(1);
-/// Longest that a look waits for the platform.
-const RUN_READ_MAX: Duration = Duration::from_secs(15);
 /// How often the run of a waiting gate is read for its own sake.
 const RUN_READ_INTERVAL: TimeDelta = TimeDelta::minutes(10);
-/// How often a released gate's record is read.
-const RELEASED_LOOK: Duration = Duration::from_secs(600);
 /// Outward writes leave within this time after the tick began.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 
@@ -34,23 +23,6 @@ pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 pub(crate) struct Looked {
     pub events: Vec<Event>,
     pub next: Next,
-}
-
-/// A record that could not be read.
-struct Unread {
-    reason: String,
-    /// It will not be readable before somebody acts: credentials, rights, configuration.
-    until_cured: bool,
-}
-
-impl Unread {
-    fn for_now(reason: String) -> Self {
-        Self { reason, until_cured: false }
-    }
-
-    fn until_cured(reason: String) -> Self {
-        Self { reason, until_cured: true }
-    }
 }
 
 /// Why a gate is looked at.
@@ -243,61 +215,6 @@ impl Desk {
         state.deadline = deadline(gate.request.requested_at, &state.terms, limit, Some(&row));
     }
 
-    async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, Unread> {
-        let service_now = self.instance(state).map_err(Unread::until_cured)?;
-        let asked = self.context.clock.now();
-        let limit = if asked >= state.deadline { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
-        // It learns from what was not answered in time, so the end is the client's own.
-        let service_now = service_now.before(self.context.clock.instant() + limit);
-        match tokio::time::timeout(
-            limit + CLIENT_ENDS_WITHIN,
-            service_now.changes_of(&gate.key(), Lane::Gate),
-        )
-        .await
-        {
-            // What a slow answer shows may be as old as its question: its age counts from there.
-            Ok(Ok(reading)) => Ok(Reading { at: asked, ..reading }),
-            // Credentials concern every gate: that is told once for the instance, by the poll.
-            Ok(Err(fault)) if fault.class() == Class::Permanent && !fault.is_not_authenticated() => {
-                Err(Unread::until_cured(fault.to_string()))
-            }
-            Ok(Err(fault)) => Err(Unread::for_now(fault.to_string())),
-            Err(_) => Err(Unread::for_now(format!("ServiceNow did not answer within {} s", limit.as_secs()))),
-        }
-    }
-
-    fn instance(&self, state: &GateState) -> Result<&ServiceNow, String> {
-        let name = &state.terms.service_now;
-        let found = self.service_now.get(name);
-        found
-            .map(|service_now| &**service_now)
-            .ok_or_else(|| format!("the connection `{name}` is gone from the configuration"))
-    }
-
-    /// Reads the run, and binds the gate to its attempt while it certainly is the one that asked.
-    pub(crate) async fn read_run(
-        &self,
-        gate: Gate<'_>,
-        state: &mut GateState,
-        platform: &dyn Platform,
-    ) -> Result<RunReading, PlatformError> {
-        let read =
-            tokio::time::timeout(RUN_READ_MAX, platform.read(gate.handle, &gate.request.deployment)).await;
-        let slow = || {
-            PlatformError::Transient(format!(
-                "{} did not answer within {} s",
-                gate.handle.connection,
-                RUN_READ_MAX.as_secs()
-            ))
-        };
-        let run = read.map_err(|_| slow())??;
-        state.run_read = Some(self.context.clock.now());
-        if state.attempt.is_none() && !run.superseded && run.phase == RunPhase::Waiting {
-            state.attempt = run.attempt;
-        }
-        Ok(run)
-    }
-
     /// At the first look, for the attempt, and then every ten minutes: a gate may be gone.
     async fn look_at_run_now_and_then(
         &self,
@@ -323,69 +240,6 @@ impl Desk {
             return Some(Looked::again(Duration::from_secs(5)));
         }
         Some(self.conclude(gate, state, platform, &run, began).await)
-    }
-
-    async fn look_at_released(
-        &self,
-        gate: Gate<'_>,
-        state: &mut GateState,
-        platform: &dyn Platform,
-        told: bool,
-        began: Instant,
-    ) -> Looked {
-        let mut looked = Looked::again(RELEASED_LOOK);
-        let reading = self.read_record(gate, state).await;
-        if let Ok(reading) = &reading
-            && let Some(family) = canonical(&reading.rows, &gate.key())
-        {
-            state.note_row(family.canonical);
-        }
-        if told && self.must_cancel(state) {
-            self.cancel_run(gate, state, platform, began).await;
-        }
-        if let (false, Some(change), Ok(reading)) = (told, state.change.clone(), reading)
-            && let Some(reason) = withdrawn(&reading, &gate.key(), &change.sys_id)
-        {
-            let run_canceled = state.terms.on_withdrawal == OnWithdrawal::CancelRun
-                && self.cancel_run(gate, state, platform, began).await;
-            let fact =
-                ApprovalWithdrawn { key: gate.request.deployment.key.clone(), change, reason, run_canceled };
-            looked.events.push(self.fact(&fact));
-            if let Phase::Released { withdrawn_told, .. } = &mut state.phase {
-                *withdrawn_told = true;
-            }
-        }
-        if let Ok(run) = self.read_run(gate, state, platform).await
-            && (run.phase.outcome().is_some()
-                || run.phase == RunPhase::Gone
-                || run.another_than(&gate.request.deployment.sha, state.attempt).is_some())
-        {
-            looked.next = Next::Never;
-        } else if self.must_cancel(state) {
-            looked.next = Next::After(Duration::from_secs(30));
-        }
-        looked
-    }
-
-    /// The policy wants the run canceled, and no try has succeeded yet.
-    fn must_cancel(&self, state: &GateState) -> bool {
-        let told = matches!(state.phase, Phase::Released { withdrawn_told: true, .. });
-        told && !state.run_canceled && state.terms.on_withdrawal == OnWithdrawal::CancelRun
-    }
-
-    async fn cancel_run(
-        &self,
-        gate: Gate<'_>,
-        state: &mut GateState,
-        platform: &dyn Platform,
-        began: Instant,
-    ) -> bool {
-        let canceled = platform.cancel(gate.handle, began + SEND_WITHIN).await;
-        if let Err(error) = &canceled {
-            tracing::warn!(%error, "the run of a withdrawn approval is not canceled yet");
-        }
-        state.run_canceled = canceled.is_ok();
-        state.run_canceled
     }
 
     pub(crate) fn platform_failed(
