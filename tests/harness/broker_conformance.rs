@@ -52,7 +52,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 const QUIET: Duration = Duration::from_millis(500);
 
 /// A fact that only approval-worker subscribes to.
-fn hint(name: &str) -> Event {
+#[must_use]
+pub fn hint(name: &str) -> Event {
     let fact = RecordChanged {
         connection: "prod".into(),
         table: "change_request".into(),

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use chrono::Utc;
 use interlock_broker::rabbitmq::{Options, RabbitMq};
-use interlock_events::{Event, FaultRaised, RecordChanged, event};
+use interlock_events::{Event, FaultRaised, event};
 use interlock_runtime::ports::broker::{
     Broker, BrokerError, Prefetch, PublishError, Settlement, Then, Tier, Travel,
 };
 use interlock_runtime::ports::clock::SystemClock;
-use interlock_tests::broker_conformance::Subject;
+use interlock_tests::broker_conformance::{Subject, hint};
 use interlock_tests::servers;
 use lapin::options::{BasicGetOptions, BasicPublishOptions, BasicRejectOptions, QueueDeleteOptions};
 use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
@@ -70,18 +70,6 @@ async fn channel(url: &str) -> (Connection, Channel) {
 async fn delete(url: &str, queue: &str) {
     let (_connection, channel) = channel(url).await;
     channel.queue_delete(queue.into(), QueueDeleteOptions::default()).await.expect("deleted");
-}
-
-fn hint(name: &str) -> Event {
-    let fact = RecordChanged {
-        connection: "prod".into(),
-        table: "change_request".into(),
-        sys_id: name.into(),
-        mod_count: "1".into(),
-        change_sys_id: name.into(),
-        key_hash: None,
-    };
-    event("/tests", Utc::now(), &fact)
 }
 
 fn fault() -> Event {

@@ -25,7 +25,7 @@ fn unwritten<'a>(types: impl IntoIterator<Item = &'a str>, page: &str) -> Vec<&'
     types.into_iter().filter(|ty| !page.lines().any(|line| line == format!("## {ty}"))).collect()
 }
 
-/// Names a folder of a machine, not the end of a longer path such as `services/work/`.
+/// Names a folder of a machine, not the end of a longer path in a project.
 fn names_a_machine(line: &str) -> bool {
     let begins = |at: usize| !line[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '}');
     MACHINES.iter().any(|folder| line.match_indices(folder).any(|(at, _)| begins(at)))

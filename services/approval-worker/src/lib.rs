@@ -16,7 +16,6 @@ mod sweep;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 use interlock_events::{ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentStarted};
@@ -63,6 +62,5 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(FollowHint::<DeploymentStarted>::new(desk.clone()))
         .subscribe(FollowHint::<DeploymentFinished>::new(desk.clone()))
         .every(poll, "poll-pending-changes", poll::PollPendingChanges::new(desk.clone()))
-        .every(sweep, "sweep-deliveries", sweep::SweepDeliveries { desk: desk.clone() })
-        .every(sweep, "sweep-gates", sweep::SweepGates { desk, turn: AtomicU32::new(0) })
+        .every(sweep, "sweep-lost", sweep::SweepLost::new(desk))
 }

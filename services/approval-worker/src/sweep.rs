@@ -25,14 +25,47 @@ const HANDLED_LIFE: Duration = Duration::from_secs(3 * 24 * 3600);
 const UNDER_WAY: TimeDelta = TimeDelta::minutes(10);
 const LOG_MAX: usize = 50_000;
 
-/// Takes up what the platforms could not deliver.
-pub(crate) struct SweepDeliveries {
-    pub desk: Arc<Desk>,
+/// Takes up both in one turn: what the first finds is not in the log yet when the second looks.
+pub(crate) struct SweepLost {
+    deliveries: SweepDeliveries,
+    gates: SweepGates,
+}
+
+impl SweepLost {
+    pub(crate) fn new(desk: Arc<Desk>) -> Self {
+        let gates = SweepGates { desk: desk.clone(), turn: AtomicU32::new(0) };
+        Self { deliveries: SweepDeliveries { desk }, gates }
+    }
 }
 
 #[async_trait]
-impl Task for SweepDeliveries {
+impl Task for SweepLost {
     async fn turn(&self) -> Found {
+        let mut repeats = self.deliveries.turn().await;
+        let told: BTreeSet<String> = repeats.iter().map(|event| event.id().to_owned()).collect();
+        let mut gates = self.gates.turn().await;
+        gates.retain(|event| !told.contains(event.id()));
+        count("delivery", repeats.len());
+        count("gate", gates.len());
+        repeats.append(&mut gates);
+        Found { repeats, ..Found::default() }
+    }
+}
+
+fn count(what: &'static str, found: usize) {
+    if found > 0 {
+        tracing::warn!(what, found, "taking up what no webhook has brought");
+        metrics::counter!("interlock_swept_total", "what" => what).increment(found as u64);
+    }
+}
+
+/// Takes up what the platforms could not deliver.
+struct SweepDeliveries {
+    desk: Arc<Desk>,
+}
+
+impl SweepDeliveries {
+    async fn turn(&self) -> Vec<Event> {
         let mut repeats = Vec::new();
         for (name, platform) in platforms(&self.desk) {
             match self.sweep(name, platform).await {
@@ -40,11 +73,7 @@ impl Task for SweepDeliveries {
                 Err(fault) => tracing::warn!(connection.name = name, %fault, "cannot look for lost webhooks"),
             }
         }
-        if !repeats.is_empty() {
-            tracing::warn!(count = repeats.len(), "taking up what no webhook has brought");
-            metrics::counter!("interlock_swept_total", "what" => "delivery").increment(repeats.len() as u64);
-        }
-        Found { repeats, ..Found::default() }
+        repeats
     }
 }
 
@@ -147,9 +176,9 @@ fn earlier(open: Option<DateTime<Utc>>, at: DateTime<Utc>) -> Option<DateTime<Ut
 }
 
 /// Finds gates that wait and that no chain knows of.
-pub(crate) struct SweepGates {
-    pub desk: Arc<Desk>,
-    pub turn: AtomicU32,
+struct SweepGates {
+    desk: Arc<Desk>,
+    turn: AtomicU32,
 }
 
 /// Calls of one turn and platform, and how many places they are for.
@@ -158,15 +187,14 @@ const PLACES_MAX: usize = 60;
 /// So far back the log tells where gates wait, and which are known.
 const KNOWN_SINCE: TimeDelta = TimeDelta::hours(24);
 
-#[async_trait]
-impl Task for SweepGates {
-    async fn turn(&self) -> Found {
+impl SweepGates {
+    async fn turn(&self) -> Vec<Event> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
         let requests = match self.requests().await {
             Ok(requests) => requests,
             Err(fault) => {
                 tracing::debug!(%fault, "without the log nobody knows which gates are known");
-                return Found::default();
+                return Vec::new();
             }
         };
         let mut repeats = Vec::new();
@@ -176,15 +204,9 @@ impl Task for SweepGates {
                 Err(fault) => tracing::warn!(connection.name = name, %fault, "cannot look for unknown gates"),
             }
         }
-        if !repeats.is_empty() {
-            tracing::warn!(count = repeats.len(), "gates wait that no webhook has told of");
-            metrics::counter!("interlock_swept_total", "what" => "gate").increment(repeats.len() as u64);
-        }
-        Found { repeats, ..Found::default() }
+        repeats
     }
-}
 
-impl SweepGates {
     async fn requests(&self) -> Result<Vec<LogEntry>, BrokerError> {
         let since = self.desk.context.clock.now() - KNOWN_SINCE;
         self.desk.context.broker.log(since, &[DeploymentRequested::TYPE], LOG_MAX).await

@@ -2,7 +2,6 @@
 #![doc = include_str!("../README.md")]
 
 mod body;
-mod door;
 mod drain;
 mod keep;
 mod listener;
@@ -17,6 +16,7 @@ use std::sync::atomic::AtomicBool;
 use axum::Router;
 use axum::routing::post;
 use interlock_runtime::admin::health_routes;
+use interlock_runtime::doors::Doors;
 use interlock_runtime::health::Health;
 use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::ports::clock::Clock;
@@ -25,7 +25,6 @@ use interlock_runtime::ports::store::Store;
 use interlock_runtime::webhook::WebhookSource;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use door::Doors;
 use problem::Problem;
 
 /// The role's name, in health and logs.

@@ -59,51 +59,16 @@ async fn carry_out(State(desk): State<Desk>, Json(wish): Json<Wish>) -> Response
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path as Folder;
-    use std::time::Duration;
-
     use axum::body::Body;
-    use chrono::DateTime;
-    use interlock_broker::embedded::Embedded;
-    use interlock_events::{RunFinished, event};
-    use interlock_runtime::ports::broker::{Prefetch, Settlement, Then};
     use interlock_runtime::ports::clock::SystemClock;
     use serde_json::json;
     use tower::ServiceExt;
 
     use super::*;
-
-    fn config(folder: &Folder, listen: &str) -> Config {
-        let text = format!(
-            "broker: embedded:{0}\nstore: embedded:{0}\nadmin: {{ listen: \"{listen}\" }}\n",
-            folder.display()
-        );
-        Config::parse("test", &text, std::iter::empty()).unwrap()
-    }
-
-    /// A broker in which one delivery of approval-worker died.
-    async fn broker(folder: &Folder) -> Arc<dyn Broker> {
-        let broker = Embedded::open(folder, Arc::new(SystemClock)).unwrap();
-        let fact: RunFinished = serde_json::from_value(serde_json::json!({
-            "tenant": "default", "connection": "github", "outcome": "failed", "sha": "4f0c2a9be1d7",
-            "project": { "id": "70012", "name": "acme/payments-api" },
-            "run": { "id": "1", "attempt": 1 }, "at": "2026-03-01T10:00:00Z",
-        }))
-        .unwrap();
-        broker.publish(&[event("/s", DateTime::UNIX_EPOCH, &fact)], false).await.unwrap();
-        let mut inbox =
-            broker.consume(approval_worker::NAME, Prefetch { intake: 1, watch: 1 }).await.unwrap();
-        let next = tokio::time::timeout(Duration::from_secs(10), inbox.next());
-        let delivered = next.await.unwrap().unwrap().unwrap();
-        let then = Then::Dead { reason: "it cannot be read".to_owned(), attempts: 1 };
-        let settlement = Settlement { publish: Vec::new(), then };
-        inbox.settler().settle(&delivered.receipt, &settlement).await.unwrap();
-        inbox.stop().await;
-        broker
-    }
+    use crate::tests::{WORKER, broker, config};
 
     async fn post(router: &Router, id: &str, header: Option<&str>) -> StatusCode {
-        let wish = json!({ "resolve": { "worker": approval_worker::NAME, "id": id, "how": "replayed" } });
+        let wish = json!({ "resolve": { "worker": WORKER, "id": id, "how": "replayed" } });
         let request = Request::post(TOOLS_PATH).header("content-type", "application/json");
         let request = header.iter().fold(request, |request, name| request.header(*name, "test"));
         router.clone().oneshot(request.body(Body::from(wish.to_string())).unwrap()).await.unwrap().status()
@@ -113,13 +78,13 @@ mod tests {
     async fn a_dead_letter_is_given_back_to_a_tool_that_says_it_is_one() {
         let folder = tempfile::tempdir().unwrap();
         let broker = broker(folder.path()).await;
-        let letters = broker.dead_letters(approval_worker::NAME, 10).await.unwrap();
+        let letters = broker.dead_letters(WORKER, 10).await.unwrap();
         let id = &letters[0].id;
-        let config = config(folder.path(), "127.0.0.1:0");
+        let config = config(folder.path(), "127.0.0.1:0".parse().unwrap());
         let router = routes(&config, broker.clone(), Arc::new(SystemClock));
         assert_eq!(post(&router, id, None).await, StatusCode::FORBIDDEN);
         assert_eq!(post(&router, id, Some(TOOL_HEADER)).await, StatusCode::NO_CONTENT);
-        assert!(broker.dead_letters(approval_worker::NAME, 10).await.unwrap().is_empty());
+        assert!(broker.dead_letters(WORKER, 10).await.unwrap().is_empty());
         assert_eq!(post(&router, id, Some(TOOL_HEADER)).await, StatusCode::NOT_FOUND);
     }
 
@@ -127,7 +92,8 @@ mod tests {
     async fn no_writes_are_taken_where_other_machines_could_send_them() {
         let folder = tempfile::tempdir().unwrap();
         let broker = broker(folder.path()).await;
-        let router = routes(&config(folder.path(), "0.0.0.0:9464"), broker, Arc::new(SystemClock));
+        let router =
+            routes(&config(folder.path(), "0.0.0.0:9464".parse().unwrap()), broker, Arc::new(SystemClock));
         assert_eq!(post(&router, "1", Some(TOOL_HEADER)).await, StatusCode::NOT_FOUND);
     }
 }

@@ -45,14 +45,12 @@ pub async fn run(wish: &Events, config: &Config) -> anyhow::Result<()> {
     done
 }
 
-async fn read(bench: &Bench, since: DateTime<Utc>, kind: &str) -> anyhow::Result<Vec<LogEntry>> {
-    let mut entries = match bench {
+async fn read(bench: &Bench, since: DateTime<Utc>) -> anyhow::Result<Vec<LogEntry>> {
+    let entries = match bench {
         Bench::File(file) => file.log(since, &[], ENTRIES_MAX)?,
         Bench::Server(broker) => broker.log(since, &[], ENTRIES_MAX).await?,
     };
     ensure!(entries.len() < ENTRIES_MAX, "more than {ENTRIES_MAX} events since {since}: begin later");
-    let kind = Kind::of(kind);
-    entries.retain(|entry| kind.fits(entry.event.ty()));
     Ok(entries)
 }
 
@@ -70,14 +68,11 @@ impl Kind {
 }
 
 async fn tail(wish: &Tail, bench: &Bench) -> anyhow::Result<()> {
-    let mut since = since::moment(&wish.since, SystemClock.now())?;
-    let mut shown = Shown::default();
+    let since = since::moment(&wish.since, SystemClock.now())?;
+    let mut shown = Shown { kind: Kind::of(&wish.kind), since, entries: BTreeSet::new() };
     loop {
-        for entry in read(bench, since, &wish.kind).await? {
-            since = since.max(entry.at);
-            if shown.is_new(&entry) {
-                print(&entry, wish.json);
-            }
+        for entry in shown.news(read(bench, shown.since).await?) {
+            print(&entry, wish.json);
         }
         if !wish.follow {
             return Ok(());
@@ -87,15 +82,24 @@ async fn tail(wish: &Tail, bench: &Bench) -> anyhow::Result<()> {
 }
 
 /// What was shown, so that the next look may begin at the time of the last entry.
-#[derive(Default)]
-struct Shown(BTreeSet<(DateTime<Utc>, String, String)>);
+struct Shown {
+    kind: Kind,
+    since: DateTime<Utc>,
+    entries: BTreeSet<(DateTime<Utc>, String, String)>,
+}
 
 impl Shown {
+    /// What is to be shown of a look. The next one begins where this ends, also if nothing of it was to be shown.
+    fn news(&mut self, look: Vec<LogEntry>) -> Vec<LogEntry> {
+        self.since = look.last().map_or(self.since, |last| last.at.max(self.since));
+        look.into_iter().filter(|entry| self.kind.fits(entry.event.ty()) && self.is_new(entry)).collect()
+    }
+
     fn is_new(&mut self, entry: &LogEntry) -> bool {
-        while self.0.len() >= SHOWN_MAX {
-            self.0.pop_first();
+        while self.entries.len() >= SHOWN_MAX {
+            self.entries.pop_first();
         }
-        self.0.insert((entry.at, entry.event.id().to_owned(), entry.event.ty().to_owned()))
+        self.entries.insert((entry.at, entry.event.id().to_owned(), entry.event.ty().to_owned()))
     }
 }
 
@@ -122,7 +126,9 @@ async fn replay(wish: &Replay, config: &Config, bench: &Bench) -> anyhow::Result
         format!("no worker is named {}; there are {}", wish.to, known.join(", "))
     })?;
     let since = since::moment(&wish.since, SystemClock.now())?;
-    let (events, skipped) = chosen(read(bench, since, &wish.kind).await?, worker.types);
+    let (kind, mut entries) = (Kind::of(&wish.kind), read(bench, since).await?);
+    entries.retain(|entry| kind.fits(entry.event.ty()));
+    let (events, skipped) = chosen(entries, worker.types);
     if events.len() > UNASKED_MAX && !wish.yes {
         confirm(&format!("give {} events to {} once more?", events.len(), worker.name))?;
     }
@@ -188,6 +194,10 @@ mod tests {
         LogEntry { at, event: event("/s", at, &fact) }
     }
 
+    fn shown_of(kind: &str) -> Shown {
+        Shown { kind: Kind::of(kind), since: DateTime::UNIX_EPOCH, entries: BTreeSet::new() }
+    }
+
     fn fault() -> LogEntry {
         let at = DateTime::UNIX_EPOCH;
         let (worker, event_id) = ("w".to_owned(), "1".to_owned());
@@ -215,8 +225,19 @@ mod tests {
 
     #[test]
     fn what_comes_with_the_time_of_the_last_entry_is_shown_once() {
-        let mut shown = Shown::default();
-        assert!(shown.is_new(&entry(1, "a")) && shown.is_new(&entry(1, "b")));
-        assert!(!shown.is_new(&entry(1, "a")) && shown.is_new(&entry(2, "a")));
+        let mut shown = shown_of("*");
+        assert_eq!(shown.news(vec![entry(1, "a"), entry(1, "b")]).len(), 2);
+        assert_eq!(shown.since, entry(1, "b").at);
+        let news = shown.news(vec![entry(1, "a"), entry(1, "b"), entry(2, "a")]);
+        assert_eq!(news.iter().map(|entry| entry.at).collect::<Vec<_>>(), [entry(2, "a").at]);
+    }
+
+    #[test]
+    fn while_nothing_is_to_be_shown_the_looks_go_on_all_the_same() {
+        let mut shown = shown_of("gate.*");
+        assert!(shown.news(vec![entry(5, "a"), entry(9, "b")]).is_empty());
+        assert_eq!(shown.since, entry(9, "b").at, "else each look would read all since the beginning");
+        assert!(shown.news(Vec::new()).is_empty());
+        assert_eq!(shown.since, entry(9, "b").at);
     }
 }

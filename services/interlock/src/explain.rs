@@ -101,7 +101,11 @@ fn now(story: &[&LogEntry], gate: Option<&gate::Gate>) -> String {
     let at_rest = said(&["change.closed", "change.canceled", "change.failed"]);
     match (at_rest.or(decided), gate) {
         (Some(event), _) => words::tell(event).what,
-        (None, Some(gate)) => gate.told(),
+        (None, Some(gate)) => match said(&["change.opened"]).filter(|_| gate.change.is_none()) {
+            // The watch has not looked since; hints have.
+            Some(opened) => gate::Gate { reason: words::tell(opened).what, ..gate.clone() }.told(),
+            None => gate.told(),
+        },
         (None, None) => "no open gate is known".to_owned(),
     }
 }
@@ -140,12 +144,22 @@ mod tests {
         vec![LogEntry { at, event: event("/s", at, &fact) }]
     }
 
+    fn waiting(reason: &str, change: &str) -> Option<gate::Gate> {
+        gate::of_copy(&format!(
+            r#"{{"state":{{"reason":"{reason}","deadline":"2026-03-01T10:00:00Z","phase":"waiting","change":{change}}}}}"#
+        ))
+    }
+
     #[test]
     fn the_log_is_believed_before_the_state_of_a_gate_that_has_not_ticked_since() {
         let mut log = opened();
-        let copy =
-            r#"{"state":{"reason":"nobody approved","deadline":"2026-03-01T10:00:00Z","phase":"waiting"}}"#;
-        let gate = gate::of_copy(copy);
+        let gate = waiting("there is no change yet", "null");
+        let story: Vec<&LogEntry> = log.iter().collect();
+        assert!(now(&[], gate.as_ref()).starts_with("the gate waits: there is no change yet"));
+        let told = now(&story, gate.as_ref());
+        assert!(told.starts_with("the gate waits: CHG0030001 opened in ServiceNow"), "{told}");
+        assert!(advice::of(&told).is_some_and(|advice| advice.contains("approve")));
+        let gate = waiting("nobody approved", r#"{"number":"CHG0030001"}"#);
         let story: Vec<&LogEntry> = log.iter().collect();
         assert!(now(&story, gate.as_ref()).starts_with("the gate waits: nobody approved"));
         let data: ChangeOpened = interlock_events::data_of(&log[0].event).unwrap();

@@ -155,38 +155,11 @@ async fn on_file(config: &Config, wish: &Wish) -> anyhow::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use interlock_runtime::ports::broker::{Prefetch, Settlement, Then};
+    use interlock_runtime::ports::broker::Prefetch;
     use tokio::net::TcpListener;
 
     use super::*;
-
-    const WORKER: &str = approval_worker::NAME;
-
-    fn config(folder: &std::path::Path, listen: std::net::SocketAddr) -> Config {
-        let folder = folder.display();
-        let text = format!(
-            "broker: embedded:{folder}\nstore: embedded:{folder}\nadmin: {{ listen: \"{listen}\" }}\n"
-        );
-        Config::parse("test", &text, std::iter::empty()).unwrap()
-    }
-
-    /// A broker with one dead letter.
-    async fn broker(folder: &std::path::Path) -> Arc<Embedded> {
-        let broker = Embedded::open(folder, Arc::new(SystemClock)).unwrap();
-        let fact: interlock_events::RecordChanged = serde_json::from_value(serde_json::json!({
-            "connection": "prod", "table": "change_request", "sys_id": "1", "mod_count": "1", "change_sys_id": "1",
-        }))
-        .unwrap();
-        broker.publish(&[event("/s", SystemClock.now(), &fact)], false).await.unwrap();
-        let mut inbox = broker.consume(WORKER, Prefetch { intake: 1, watch: 1 }).await.unwrap();
-        let next = tokio::time::timeout(Duration::from_secs(10), inbox.next());
-        let delivered = next.await.unwrap().unwrap().unwrap();
-        let then = Then::Dead { reason: "it cannot be read".to_owned(), attempts: 1 };
-        let settlement = Settlement { publish: Vec::new(), then };
-        inbox.settler().settle(&delivered.receipt, &settlement).await.unwrap();
-        inbox.stop().await;
-        broker
-    }
+    use crate::tests::{WORKER, broker, config};
 
     async fn free_address() -> std::net::SocketAddr {
         TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()

@@ -14,6 +14,8 @@ mod process;
 mod roles;
 mod say;
 mod simulate;
+#[cfg(test)]
+mod tests;
 mod topology;
 mod wiring;
 mod words;

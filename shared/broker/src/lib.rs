@@ -5,4 +5,5 @@ pub mod codec;
 pub mod embedded;
 pub mod rabbitmq;
 pub mod spool;
+mod sqlite;
 pub mod topology;

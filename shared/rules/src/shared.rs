@@ -109,27 +109,28 @@ impl SharedGate {
     ///
     /// Its own always. While it waits: those of who waits beside it, and a change of one that was decided
     /// before, as long as that is open (New to Implement): a job that comes later may go on with it. Once
-    /// it does not wait: another's only where it has none of its own, for then an answer to them let it through.
+    /// it does not wait: another's only where none of its own was decided, for then an answer to them let it
+    /// through.
     #[must_use]
     pub fn counting(&self, rows: Vec<ChangeRow>) -> Vec<ChangeRow> {
-        let has_own = rows.iter().any(|row| row.belongs_to(&self.own) && !row.canceled_by_us());
+        let was_decided = rows.iter().any(|row| row.belongs_to(&self.own) && is_decided(row));
         let own_waits = self.own().waits();
         let counts = |row: &ChangeRow| {
             let Some(member) = self.members.iter().find(|member| row.belongs_to(&member.hash)) else {
                 return false;
             };
             let is_own = member.hash == self.own;
-            let shares = if own_waits { member.waits() || is_open(row) } else { !has_own };
+            let shares = if own_waits { member.waits() || is_open(row) } else { !was_decided };
             is_own || shares
         };
         rows.into_iter().filter(counts).collect()
     }
 
-    /// Who goes by the change `row`: whose it is, and all that have none of their own in `rows`.
+    /// Who goes by the change `row`: whose it is, and all that have none of their own that was decided in `rows`.
     #[must_use]
     pub fn sharers(&self, row: &ChangeRow, rows: &[ChangeRow]) -> Vec<&DeploymentKey> {
         let has_own =
-            |member: &Member| rows.iter().any(|row| row.belongs_to(&member.hash) && !row.canceled_by_us());
+            |member: &Member| rows.iter().any(|row| row.belongs_to(&member.hash) && is_decided(row));
         let shares = |member: &&Member| row.belongs_to(&member.hash) || !has_own(member);
         self.members.iter().filter(shares).map(|member| &member.key).collect()
     }
@@ -148,6 +149,11 @@ impl Whose for SharedGate {
 
 fn is_open(row: &ChangeRow) -> bool {
     row.state.is_none_or(|state| state <= ChangeState::Implement)
+}
+
+/// People have said yes or no to it. What is unknown counts as said.
+fn is_decided(row: &ChangeRow) -> bool {
+    !row.canceled_by_us() && row.state.is_none_or(|state| state >= ChangeState::Scheduled)
 }
 
 /// Ids of digits are in the order of their numbers.

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod config;
+pub mod doors;
 pub mod health;
 pub mod http_client;
 pub mod ports;

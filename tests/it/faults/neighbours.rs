@@ -9,6 +9,7 @@ use interlock_broker::topology::{self, RESUME};
 use interlock_events::AttributesReader;
 use interlock_runtime::ports::broker::{Broker, Tier};
 use interlock_runtime::worker::Handled;
+use interlock_tests::broker_conformance::hint;
 use interlock_tests::servers::{PrivateRedis, shared_broker};
 use interlock_tests::world::{Role, SOON, Setup, World, until};
 use lapin::options::BasicPublishOptions;
@@ -16,7 +17,7 @@ use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, ConnectionProperties};
 use tokio::time::Instant;
 
-use super::staff::{connect, employ, hint, store};
+use super::staff::{connect, employ, store};
 
 const NEIGHBOUR: &str = "change-worker";
 

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::worker::Handled;
+use interlock_tests::broker_conformance::hint;
 use interlock_tests::servers::{PrivateRedis, shared_broker};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::staff::{connect, dead, employ, hint, store};
+use super::staff::{connect, dead, employ, store};
 
 const INNOCENTS: usize = 6;
 /// How long an innocent delivery is in hand: the worker dies with it again and again.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use interlock_broker::rabbitmq::{Options, RabbitMq};
-use interlock_events::{Event, RecordChanged, event};
+use interlock_events::{Event, RecordChanged};
 use interlock_runtime::health::Health;
 use interlock_runtime::ports::broker::Broker;
 use interlock_runtime::ports::clock::SystemClock;
@@ -75,19 +75,6 @@ where
     };
     let reacts = Reacts(Box::new(move |delivery| Box::pin(reaction(delivery))));
     tokio::spawn(Worker::new(APPROVAL).subscribe(reacts).run(context, Shutdown::new()))
-}
-
-/// A hint that carries a name.
-pub fn hint(name: &str) -> Event {
-    let fact = RecordChanged {
-        connection: "prod".into(),
-        table: "change_request".into(),
-        sys_id: name.into(),
-        mod_count: "1".into(),
-        change_sys_id: name.into(),
-        key_hash: None,
-    };
-    event("/tests", chrono::Utc::now(), &fact)
 }
 
 /// Dead letters by the names of their hints.

@@ -25,16 +25,11 @@ async fn decided_by_people(world: &mut World) {
     let deployments: Vec<Deployment> =
         REPOSITORIES.iter().map(|repository| world.deploy(repository)).collect();
     for (number, deployment) in deployments.iter().enumerate() {
-        let change = world.until_asked(deployment).await;
-        if number % 3 == 2 {
-            world.service_now.reject(&change, None, "not today").expect("somebody is asked");
-            world.until_gate(deployment, "rejected").await;
+        let (change, released) = decided(world, number, deployment).await;
+        if !released {
             world.until_state(&change, "4").await;
-            world.judge_not_released(deployment);
             continue;
         }
-        world.approve(&change);
-        world.until_gate(deployment, "approved").await;
         let outcome = if number % 2 == 0 { Outcome::Success } else { Outcome::Failure };
         until("the job runs", SOON, async || {
             (world.at_github(deployment).job == "in_progress").then_some(())
@@ -49,6 +44,22 @@ async fn decided_by_people(world: &mut World) {
         world.metric(Role::ApprovalWorker, "interlock_deliveries_total", &[r#"outcome="dead""#]).await,
         0.0
     );
+}
+
+/// People reject each third change, and approve the others. Which change, and whether it let its job go on.
+async fn decided(world: &World, number: usize, deployment: &Deployment) -> (String, bool) {
+    let change = world.until_asked(deployment).await;
+    let released = number % 3 != 2;
+    if released {
+        world.approve(&change);
+        world.until_gate(deployment, "approved").await;
+        world.judge_released(deployment);
+    } else {
+        world.service_now.reject(&change, None, "not today").expect("somebody is asked");
+        world.until_gate(deployment, "rejected").await;
+        world.judge_not_released(deployment);
+    }
+    (change, released)
 }
 
 #[tokio::test]
@@ -78,15 +89,6 @@ async fn gates_that_no_webhook_and_no_list_of_deliveries_tells_of_are_found_and_
     let deployments: Vec<Deployment> =
         REPOSITORIES.iter().map(|repository| world.deploy(repository)).collect();
     for (number, deployment) in deployments.iter().enumerate() {
-        let change = world.until_asked(deployment).await;
-        if number % 3 == 2 {
-            world.service_now.reject(&change, None, "not today").expect("somebody is asked");
-            world.until_gate(deployment, "rejected").await;
-            world.judge_not_released(deployment);
-        } else {
-            world.approve(&change);
-            world.until_gate(deployment, "approved").await;
-            world.judge_released(deployment);
-        }
+        decided(&world, number, deployment).await;
     }
 }

@@ -129,6 +129,15 @@ impl Lab {
             .header("x-hub-signature-256", signature(body))
     }
 
+    /// Waits for a condition, a minute of paused time at most.
+    async fn until(&self, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !holds() {
+            assert!(Instant::now() < deadline, "not within a minute");
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
     async fn send(&self, delivery: &str, body: &str) -> Answer {
         self.call(self.webhook(delivery, body).body(Body::from(body.to_owned())).unwrap()).await
     }

@@ -1,7 +1,7 @@
 //! What to do about a gate that waits, or about how it ended.
 
 /// What to do, by the words that say how it stands: the first that fit.
-const ADVICE: [(&str, &str); 13] = [
+const ADVICE: [(&str, &str); 14] = [
     (
         "does not take our credentials",
         "put the right secret where the connection reads it; it is taken up by itself",
@@ -21,6 +21,7 @@ const ADVICE: [(&str, &str); 13] = [
     ("on hold", "take the change off hold in ServiceNow"),
     ("another commit", "the change was edited to another correlation id: put it back, or re-run the job"),
     ("window", "change the planned start and end of the change in ServiceNow, or wait for it"),
+    ("opened in ServiceNow", "ask those who approve the change in ServiceNow"),
     ("waits for approval", "ask those who approve the change in ServiceNow"),
     ("no change", "see `interlock dead-letters list` and interlock_servicenow_calls_total{what=\"create\"}"),
     ("could not go on", "see `interlock dead-letters list`; cure the cause, then replay"),

@@ -15,6 +15,9 @@ pub struct Gate {
     pub deadline: DateTime<Utc>,
     /// How far it is.
     pub phase: Value,
+    /// The change that it last saw.
+    #[serde(default)]
+    pub change: Option<Value>,
     /// When it is looked at next, where that is known.
     #[serde(default)]
     pub next_look: Option<DateTime<Utc>>,

@@ -1,15 +1,13 @@
 //! The file: where it is, and what it looks like inside.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
+use anyhow::Context as _;
 use rusqlite::{Connection, OpenFlags};
 
-/// Changes with every change of [`SCHEMA`].
-const VERSION: i64 = 1;
-/// How long to wait for a tool that reads at a moment when the file must not be read.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+use crate::sqlite::{BUSY_TIMEOUT, Form};
+
+const FORM: Form = Form { schema: SCHEMA, version: 1 };
 
 /// `lane`: 0 watch, 1 intake. `session`: who has it in hand. `due`, and when a letter died: milliseconds since
 /// 1970, 0 for at once; the log's `at`: nanoseconds.
@@ -48,22 +46,9 @@ pub(super) fn path(directory: &Path) -> PathBuf {
     directory.join("broker.sqlite3")
 }
 
-/// The one connection that writes. A commit has reached the disk when it returns.
+/// The one connection that writes.
 pub(super) fn open_for_writing(directory: &Path) -> anyhow::Result<Connection> {
-    let path = path(directory);
-    let connection = Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    prepare(&connection).with_context(|| format!("cannot use {}", path.display()))?;
-    Ok(connection)
-}
-
-fn prepare(connection: &Connection) -> anyhow::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    if version(connection)? == 0 {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}COMMIT;"))?;
-    }
-    check_version(connection)
+    FORM.open(&path(directory))
 }
 
 /// A connection that cannot write, for tools and for long reads.
@@ -73,16 +58,6 @@ pub(super) fn open_for_reading(directory: &Path) -> anyhow::Result<Connection> {
     let connection = Connection::open_with_flags(&path, flags)
         .with_context(|| format!("cannot read {}: is there an embedded broker?", path.display()))?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    check_version(&connection).with_context(|| format!("cannot use {}", path.display()))?;
+    FORM.check(&connection).with_context(|| format!("cannot use {}", path.display()))?;
     Ok(connection)
-}
-
-fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
-}
-
-fn check_version(connection: &Connection) -> anyhow::Result<()> {
-    let found = version(connection)?;
-    ensure!(found == VERSION, "it has version {found}, this program knows version {VERSION}");
-    Ok(())
 }

@@ -69,7 +69,7 @@ pub(super) fn publish(
     Ok(())
 }
 
-/// Delivers events of the log to one worker alone, by the lane that has no bound.
+/// Delivers events of the log to one worker alone.
 pub(super) fn take_up(
     connection: &Connection,
     rung: &mut Rung,
@@ -77,22 +77,12 @@ pub(super) fn take_up(
     events: &[Event],
     mark: &Mark,
 ) -> Result<(), Failure> {
-    for event in events {
-        let message = Message {
-            worker,
-            lane: queue::WATCH,
-            due: None,
-            event: &stored::event_bytes(event)?,
-            travel: &mark.travel(event),
-            direct: false,
-        };
-        queue::put(connection, &message)?;
-    }
+    events.iter().try_for_each(|event| to_watch(connection, worker, event, None, &mark.travel(event)))?;
     rung.insert(worker);
     Ok(())
 }
 
-/// Keeps refused facts with their worker, in the lane that has no bound.
+/// Keeps refused facts with their worker.
 pub(super) fn owe(
     connection: &Connection,
     rung: &mut Rung,
@@ -100,17 +90,21 @@ pub(super) fn owe(
     events: &[Event],
     mark: &Mark,
 ) -> Result<(), Failure> {
-    for event in events {
-        let message = Message {
-            worker,
-            lane: queue::WATCH,
-            due: Some(mark.now + OWED_FOR.duration()),
-            event: &stored::event_bytes(event)?,
-            travel: &Travel { owed: true, ..mark.travel(event) },
-            direct: false,
-        };
-        queue::put(connection, &message)?;
-    }
+    let due = Some(mark.now + OWED_FOR.duration());
+    let owed = |event| Travel { owed: true, ..mark.travel(event) };
+    events.iter().try_for_each(|event| to_watch(connection, worker, event, due, &owed(event)))?;
     rung.insert(worker);
     Ok(())
+}
+
+/// By the lane that has no bound.
+fn to_watch(
+    connection: &Connection,
+    worker: &'static str,
+    event: &Event,
+    due: Option<DateTime<Utc>>,
+    travel: &Travel,
+) -> Result<(), Failure> {
+    let event = &stored::event_bytes(event)?;
+    queue::put(connection, &Message { worker, lane: queue::WATCH, due, event, travel, direct: false })
 }

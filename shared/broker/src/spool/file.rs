@@ -1,20 +1,16 @@
 //! The file: entries in the order of arrival, and their sum.
 
 use std::path::Path;
-use std::time::Duration;
 
-use anyhow::{Context as _, ensure};
 use chrono::DateTime;
 use interlock_runtime::ports::spool::{Entry, Fill};
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::Bounds;
 use crate::embedded::failure::Failure;
+use crate::sqlite::Form;
 
-/// Changes with every change of [`SCHEMA`].
-const VERSION: i64 = 1;
-/// How long to wait for somebody who looks into the file with a tool.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+const FORM: Form = Form { schema: SCHEMA, version: 1 };
 
 /// `at`: milliseconds since 1970. `aside`: why it cannot be published. `fill` is kept by triggers, since counting
 /// a hundred thousand rows at every webhook would take longer than keeping it.
@@ -37,27 +33,11 @@ CREATE TRIGGER entry_goes AFTER DELETE ON entry BEGIN
 END;
 PRAGMA user_version = 1;";
 
-/// Opens, or begins, the file. A commit has reached the disk when it returns.
+/// Opens, or begins, the file. What could not be published by another process waits again.
 pub(super) fn open(directory: &Path) -> anyhow::Result<Connection> {
-    let path = directory.join("spool.sqlite3");
-    let connection = Connection::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
-    prepare(&connection).with_context(|| format!("cannot use {}", path.display()))?;
-    Ok(connection)
-}
-
-fn prepare(connection: &Connection) -> anyhow::Result<()> {
-    connection.busy_timeout(BUSY_TIMEOUT)?;
-    connection.pragma_update(None, "journal_mode", "WAL")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    let version = || connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0));
-    if version()? == 0 {
-        connection.execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}COMMIT;"))?;
-    }
-    let found = version()?;
-    ensure!(found == VERSION, "it has version {found}, this program knows version {VERSION}");
-    // What could not be published then, this program may be able to.
+    let connection = FORM.open(&directory.join("spool.sqlite3"))?;
     connection.execute("UPDATE entry SET aside = NULL WHERE aside IS NOT NULL", [])?;
-    Ok(())
+    Ok(connection)
 }
 
 /// Adds an entry; refuses one that goes beyond a bound.

@@ -67,13 +67,19 @@ fn a_job_that_comes_later_goes_on_with_an_open_change_and_never_with_a_closed_on
 }
 
 #[test]
-fn one_that_does_not_wait_takes_anothers_change_only_where_it_has_none() {
+fn one_that_does_not_wait_takes_anothers_change_only_where_none_of_its_own_was_decided() {
     let siblings = [sibling("9", RunPhase::Started), sibling("10", RunPhase::Started)];
     let gate = SharedGate::of(&key("10"), &siblings);
     let first = row_of("9", "CHG1", ChangeState::Closed);
     assert_eq!(numbers(&gate.counting(vec![first.clone()])), ["CHG1"], "its request came late");
-    let own = row_of("10", "CHG2", ChangeState::New);
-    assert_eq!(numbers(&gate.counting(vec![first.clone(), own])), ["CHG2"]);
+    let own = |state| row_of("10", "CHG2", state);
+    assert_eq!(numbers(&gate.counting(vec![first.clone(), own(ChangeState::Scheduled)])), ["CHG2"]);
+    let undecided = own(ChangeState::Assess);
+    assert_eq!(
+        numbers(&gate.counting(vec![first.clone(), undecided])),
+        ["CHG1", "CHG2"],
+        "it came to light late"
+    );
     let mut extra = row_of("10", "CHG2", ChangeState::Canceled);
     extra.close_notes = crate::record::CANCELED_MARK.into();
     assert_eq!(numbers(&gate.counting(vec![first, extra])), ["CHG1", "CHG2"]);
@@ -94,11 +100,12 @@ fn of_two_changes_of_one_gate_all_pick_the_same_and_the_other_is_one_too_many() 
 }
 
 #[test]
-fn who_has_a_change_of_its_own_does_not_go_by_anothers() {
+fn who_has_a_decided_change_of_its_own_does_not_go_by_anothers() {
     let gate = SharedGate::of(&key("10"), &waiting(&["9", "10", "11"]));
     let mut extra = row_of("11", "CHG3", ChangeState::Canceled);
     extra.close_notes = crate::record::CANCELED_MARK.into();
-    let rows = [row_of("9", "CHG1", ChangeState::Implement), row_of("10", "CHG2", ChangeState::New), extra];
+    let own = row_of("10", "CHG2", ChangeState::Scheduled);
+    let rows = [row_of("9", "CHG1", ChangeState::Implement), own, extra];
     let sharers = |row| gate.sharers(row, &rows).into_iter().cloned().collect::<Vec<_>>();
     assert_eq!(sharers(&rows[0]), [key("9"), key("11")]);
     assert_eq!(sharers(&rows[1]), [key("10"), key("11")]);

@@ -1,6 +1,7 @@
 //! The file over the defaults, the environment over the file, and every fault in one message.
 
 mod deep;
+mod policies;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -326,60 +327,6 @@ fn a_role_that_runs_alone_needs_servers() {
 }
 
 #[test]
-fn policies_of_the_file_come_first_and_their_default_takes_its_place() {
-    let names = |text: &str| -> Vec<String> {
-        load(text).unwrap().policies.into_iter().map(|policy| policy.name).collect()
-    };
-    assert_eq!(names("policies: [{name: a}, {name: b}]"), ["a", "b", "default"]);
-    assert_eq!(names("policies: [{name: default, window: required}]"), ["default"]);
-    assert!(faults("policies: [{name: a}, {name: a}]").contains("another policy is named `a`"));
-}
-
-#[test]
-fn what_a_policy_says_is_checked_before_a_deployment_needs_it() {
-    let text = "\
-connections:
-  snow: { kind: servicenow }
-policies:
-  - name: good
-    service_now: snow
-    change: { fields: { u_ref: '{{ reference }}' } }
-  - name: bad
-    service_now: sonw
-    change:
-      short_description: 'Deploy {{ sha'
-      fields:
-        u_token: '{% if %}'
-    approval:
-      timeout_minutes: 50000
-    close:
-      finish_within_hours: 0
-  - name: bad
-";
-    insta::assert_snapshot!(faults(text), @r#"
-    6 faults in the configuration
-    interlock.yaml:8:18: policies[1].service_now: no connection is named `sonw`
-      8 |     service_now: sonw
-      cure: did you mean `snow`? known: snow
-    interlock.yaml:10:26: policies[1].change.short_description: template cannot be used: syntax error: unexpected end of input, expected end of variable block (in <string>:1)
-      10 |       short_description: 'Deploy {{ sha'
-      cure: write a Jinja template: {{ project.name }}
-    interlock.yaml:12:18: policies[1].change.fields.u_token: template cannot be used: syntax error: unexpected end of block (in <string>:1)
-      12 |         u_token: …
-      cure: write a Jinja template: {{ project.name }}
-    interlock.yaml:14:24: policies[1].approval.timeout_minutes: 50000 is out of range
-      14 |       timeout_minutes: 50000
-      cure: write a number up to 41760
-    interlock.yaml:16:28: policies[1].close.finish_within_hours: a deployment needs time to finish
-      16 |       finish_within_hours: 0
-      cure: write a whole number from 1
-    interlock.yaml:17:11: policies[2].name: another policy is named `bad`
-      17 |   - name: bad
-      cure: give each its own name: it stands in events and notes
-    "#);
-}
-
-#[test]
 fn a_file_that_cannot_be_read_is_named() {
     let fault = Config::load(Some(Path::new("/nonexistent.yaml")), NO_ENVIRONMENT.into_iter()).unwrap_err();
     insta::assert_snapshot!(fault, @r#"
@@ -396,14 +343,4 @@ fn anchors_hold_across_sections() {
     let urls: Vec<String> =
         config.connections().map(|connection| connection.section::<Adapter>().unwrap().url).collect();
     assert_eq!(urls, ["u", "v"]);
-}
-
-#[test]
-fn texts_that_no_watch_could_carry_are_refused() {
-    let text = |length: usize| {
-        format!("policies:\n  - name: default\n    change: {{ description: '{}' }}\n", "x".repeat(length))
-    };
-    assert!(load(&text(10_000)).is_ok());
-    let said = faults(&text(13_000));
-    assert!(said.contains("policies[0].change") && said.contains("at most 12288"), "{said}");
 }

@@ -5,7 +5,6 @@
 
 mod arrivals;
 mod audit;
-mod doors;
 mod fairness;
 mod session;
 mod settlement;

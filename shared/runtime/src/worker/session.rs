@@ -14,11 +14,11 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 use super::arrivals::Arrivals;
-use super::doors::Doors;
 use super::fairness::{Share, Shares};
 use super::settlement::{self, Origin};
 use super::subscriber::{Delivery, Handled, Reaction};
 use super::{Context, audit};
+use crate::doors::Doors;
 use crate::ports::broker::{
     BrokerError, Delivered, Prefetch, PublishError, Settlement, Settler, Then, Tier, Travel,
 };
@@ -177,7 +177,7 @@ impl Desk {
 
     /// A fact of ours that a queue refused before: published now, unless the queue still refuses its like.
     fn pay(&self, travel: &Travel, event: &Event) -> Settlement {
-        if self.doors.is_shut(event, self.context.clock.instant()) {
+        if self.doors.is_closed(event.ty(), self.context.clock.instant()) {
             return settlement::unchanged(settlement::round(self.waited(travel)), travel.clone());
         }
         Settlement { publish: vec![event.clone()], then: Then::Ack }
@@ -329,15 +329,16 @@ impl Desk {
         settlement: &Settlement,
         settler: &dyn Settler,
     ) -> Result<(), PublishError> {
-        let facts = &settlement.publish;
-        if !self.doors.let_through(facts, self.context.clock.instant()) {
-            let what = facts.iter().map(AttributesReader::ty).collect::<Vec<_>>().join(", ");
-            return Err(PublishError::Full { what });
+        let types: Vec<&str> = settlement.publish.iter().map(AttributesReader::ty).collect();
+        if self.doors.enter(&types, self.context.clock.instant()).is_err() {
+            return Err(PublishError::Full { what: types.join(", ") });
         }
         let settled = settler.settle(&delivered.receipt, settlement).await;
         match &settled {
-            Ok(()) => self.doors.taken(facts),
-            Err(fault) if fault.is_refusal() => self.doors.refused(facts, self.context.clock.instant()),
+            Ok(()) => self.doors.open(&types),
+            Err(fault) if fault.is_refusal() => {
+                self.doors.close(&types, self.context.clock.instant());
+            }
             Err(_) => {}
         }
         settled
@@ -386,6 +387,7 @@ impl Drop for Stuck<'_> {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
+
 /// The Store's key of a chain. It is there while a watch of `key` comes round, and a while after.
 #[must_use]
 pub fn chain_key(worker: &str, ty: &str, key: &str) -> String {

@@ -16,6 +16,15 @@ fn paused(class: Class) -> Duration {
     }
 }
 
+/// Waits until so many permits are out, a minute of paused time at most.
+async fn until_out(world: &World, permits: usize) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while world.store.out().len() < permits {
+        assert!(Instant::now() < deadline, "{permits} permits are not out within a minute");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_429_with_advice_pauses_everybody_for_as_long() {
     let world = World::new();
@@ -52,7 +61,7 @@ async fn a_429_without_advice_halves_the_permits_and_each_minute_gives_one_back(
         world.sim.fault(Fault::once(Effect::Latency { ms: 50 })).unwrap();
         let client = world.client.clone();
         let call = tokio::spawn(async move { client.changes_of(&key().hash(), Lane::Gate).await });
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        until_out(&world, 1).await;
         let limit = world.store.out().values().copied().max().unwrap();
         call.await.unwrap().unwrap();
         limit
@@ -76,9 +85,7 @@ async fn the_last_permit_is_kept_for_gates() {
         let client = world.client.clone();
         tokio::spawn(async move { client.probe().await });
     }
-    while world.store.out().len() < 3 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until_out(&world, 3).await;
     let began = Instant::now();
     let refused = world.client.probe().await.unwrap_err();
     assert!(paused(refused.class()) > Duration::ZERO);
@@ -95,9 +102,7 @@ async fn a_gate_waits_two_seconds_for_a_permit_at_most() {
         let client = world.client.clone();
         tokio::spawn(async move { client.changes_of(&key().hash(), Lane::Gate).await });
     }
-    while world.store.out().len() < 4 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    until_out(&world, 4).await;
     let began = Instant::now();
     paused(world.client.changes_of(&key().hash(), Lane::Gate).await.unwrap_err().class());
     assert!(began.elapsed() <= Duration::from_secs(2));

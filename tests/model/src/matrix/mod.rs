@@ -246,8 +246,7 @@ impl Model for Matrix {
             Property::always(ONE, |_, state: &State| {
                 let live = state.rows.iter().filter(|row| row.state.is_live());
                 let approved = live.clone().filter(|row| row.approved).count();
-                // Of a job that has begun an extra is canceled at its end, which is not played here.
-                state.begun || state.now < END || live.count() == approved.max(1)
+                state.now < END || live.count() == approved.max(1)
             }),
             Property::always(FIRST, |model: &Self, state: &State| model.hidden || state.rows.len() < 2),
         ]
@@ -255,5 +254,5 @@ impl Model for Matrix {
 }
 
 pub(crate) const PERMITTED: &str = "whoever begins goes by a change that a person approved";
-pub(crate) const ONE: &str = "while they wait one live change is left, and those that people approved";
+pub(crate) const ONE: &str = "at rest one live change is left, and those that people approved";
 pub(crate) const FIRST: &str = "who all see each other open one change";

@@ -1,5 +1,5 @@
-//! A full queue closes the door to the events that it wants, but for one probe at a time: the other queues took
-//! their copy of what was refused, and would take one more at each try.
+//! A queue that refuses closes the door to the events that it wants, but for one probe at a time: the other queues
+//! took their copy of what was refused, and would take one more at each try.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,9 +12,9 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// A probe whose end is never told is given up after so long.
 const PROBE: Duration = Duration::from_secs(5);
 
-/// One door for each event type; only closed ones are noted.
+/// One door for each event type; only closed ones are noted, at most as many as the catalogue has types.
 #[derive(Debug, Default)]
-pub(crate) struct Doors {
+pub struct Doors {
     closed: Mutex<BTreeMap<String, Closed>>,
 }
 
@@ -26,8 +26,17 @@ struct Closed {
 }
 
 impl Doors {
+    /// Events of this type would have to wait. Whoever only asks is no probe.
+    #[must_use]
+    pub fn is_closed(&self, ty: &str, now: Instant) -> bool {
+        self.lock().get(ty).is_some_and(|door| now < door.until)
+    }
+
     /// Lets events of these types through, or says how long their door stays closed. Who is let through a closed
     /// door is its probe, and must tell what became of it.
+    ///
+    /// # Errors
+    /// How long the door stays closed.
     pub fn enter(&self, types: &[&str], now: Instant) -> Result<(), Duration> {
         let mut closed = self.lock();
         let mut mine: Vec<_> =
@@ -41,7 +50,7 @@ impl Doors {
         Ok(())
     }
 
-    /// A queue that wants one of them is full. After a probe it stays closed for twice as long as before; those that
+    /// A queue that wants one of them refused it. After a probe it stays closed for twice as long as before; those that
     /// were on their way when it was closed say nothing new. Says how long it stays closed.
     pub fn close(&self, types: &[&str], now: Instant) -> Duration {
         let mut closed = self.lock();
@@ -83,6 +92,7 @@ mod tests {
         for _ in 0..8 {
             let pause = *pauses.last().unwrap();
             assert_eq!(doors.enter(&[REQUESTED], now), Err(pause));
+            assert!(doors.is_closed(REQUESTED, now) && !doors.is_closed(REQUESTED, now + pause));
             now += pause;
             doors.enter(&[REQUESTED], now).unwrap();
             assert_eq!(doors.enter(&[REQUESTED], now), Err(PROBE), "one probe at a time");
