@@ -96,6 +96,9 @@ pub(crate) struct GateState {
     /// The run was canceled for a withdrawn approval.
     #[serde(default)]
     pub run_canceled: bool,
+    /// A look by a hint came to nothing yet, and wants another at this time.
+    #[serde(default)]
+    pub soon: Option<DateTime<Utc>>,
     /// How far it is.
     pub phase: Phase,
 }
@@ -155,6 +158,7 @@ impl GateState {
             siblings: Vec::new(),
             siblings_known: false,
             run_canceled: false,
+            soon: None,
             phase: Phase::Waiting,
         }
     }

@@ -17,6 +17,8 @@ use crate::{Desk, NAME};
 
 /// Outward writes leave within this time after the tick began.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
+/// Another look after a hint that comes later than this is left to the gate's watch.
+const SOON_MAX: Duration = Duration::from_secs(30);
 
 /// What a look came to.
 pub(crate) struct Looked {
@@ -71,6 +73,7 @@ impl Desk {
                 with_traceparent(event, state.traceparent.as_deref());
             }
             state.revision += 1;
+            state.soon = self.wanted_soon(looked.next, by);
             match looked.next {
                 Next::After(_) => self.remember(gate.request, state).await,
                 // The watch still travels: what ended here it tells in the same words, and ends.
@@ -85,6 +88,16 @@ impl Desk {
             looked
         })
         .await
+    }
+
+    /// A hint publishes no watch, and the gate's own may sleep for minutes: the poll looks again for it.
+    fn wanted_soon(&self, next: Next, by: By) -> Option<DateTime<Utc>> {
+        match next {
+            Next::After(after) if by != By::Watch && after <= SOON_MAX => {
+                Some(self.context.clock.now() + after)
+            }
+            Next::After(_) | Next::Never => None,
+        }
     }
 
     /// Another look may have learned more since this copy was published; says whether its release is news.
@@ -179,11 +192,8 @@ impl Desk {
         {
             return self.conclude(gate, state, platform, &run, began).await;
         }
-        if differ {
-            // One answer lets all of them begin, and their changes were not among those that were read.
-            return Looked::again(Duration::from_secs(1));
-        }
-        let reading = record;
+        // One answer lets all of them begin: the changes of who came to light count too.
+        let reading = if differ { self.read_record(gate, state).await } else { record };
         self.learn(gate, state, platform, &reading);
         let now = self.context.clock.now();
         match self.judge(gate, state, &reading, Some(&run), now) {
@@ -276,6 +286,7 @@ impl Desk {
     ) -> Looked {
         let name = &gate.handle.connection;
         let reason = format!("{name}: {error}");
+        tracing::debug!(reason, "the platform could not be asked");
         match error {
             PlatformError::Paused(pause) => {
                 state.reason = reason;

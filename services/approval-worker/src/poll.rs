@@ -17,6 +17,9 @@ use crate::hint::Hint;
 use crate::projection::Copy;
 use trouble::{Of, Troubles};
 
+/// Gates that one turn looks at again; the others wait for the next, or for their own watch.
+const SOON_AT_ONCE: usize = 50;
+
 pub(crate) struct PollPendingChanges {
     desk: Arc<Desk>,
     troubles: Troubles,
@@ -31,11 +34,14 @@ impl PollPendingChanges {
 #[async_trait]
 impl Task for PollPendingChanges {
     async fn turn(&self) -> Found {
+        let now = self.desk.context.clock.now();
+        let (soon, others): (Vec<Copy>, Vec<Copy>) =
+            self.desk.gates().await.into_iter().partition(|copy| copy.is_wanted_soon(now));
+        let mut events = self.look_again(&soon).await;
         let mut by_instance: BTreeMap<String, Vec<Copy>> = BTreeMap::new();
-        for copy in self.desk.open_gates().await {
+        for copy in others.into_iter().filter(Copy::is_open) {
             by_instance.entry(copy.state.terms.service_now.clone()).or_default().push(copy);
         }
-        let mut events = Vec::new();
         for (instance, service_now) in &self.desk.service_now {
             let gates = by_instance.remove(instance).unwrap_or_default();
             if let Some(said) = service_now.refused() {
@@ -54,6 +60,24 @@ impl Task for PollPendingChanges {
 }
 
 impl PollPendingChanges {
+    /// What a hint could not bring to an end: the platform was busy, or showed something new.
+    async fn look_again(&self, soon: &[Copy]) -> Vec<Event> {
+        let mut events = Vec::new();
+        for copy in soon.iter().take(SOON_AT_ONCE) {
+            events.extend(self.look(copy).await);
+        }
+        events
+    }
+
+    async fn look(&self, copy: &Copy) -> Vec<Event> {
+        let key = copy.request.deployment.key.hash();
+        match self.desk.look_now(&key, Hint::at(self.now())).await {
+            Handled::Done(found) => found,
+            // Somebody else looks at it.
+            _ => Vec::new(),
+        }
+    }
+
     async fn poll(&self, instance: &str, gates: Vec<Copy>) -> Vec<Event> {
         let Some(service_now) = self.desk.service_now.get(instance) else { return Vec::new() };
         let ids: Vec<String> =
@@ -75,10 +99,7 @@ impl PollPendingChanges {
         for copy in &gates {
             let Some(change) = &copy.state.change else { continue };
             if now_seen.get(change.sys_id.as_str()).is_some_and(|seen| *seen != copy.state.seen) {
-                let key = copy.request.deployment.key.hash();
-                if let Handled::Done(found) = self.desk.look_now(&key, Hint::at(self.now())).await {
-                    events.extend(found);
-                }
+                events.extend(self.look(copy).await);
             }
         }
         events

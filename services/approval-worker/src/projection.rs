@@ -2,6 +2,7 @@
 //!
 //! Rebuilt by the watches as they tick; losing it costs time alone.
 
+use chrono::{DateTime, Utc};
 use interlock_events::{DeploymentRequested, KeyHash};
 use serde::{Deserialize, Serialize};
 
@@ -88,12 +89,17 @@ impl Desk {
         let copies = entries.iter().filter_map(|(_, json)| serde_json::from_str::<Copy>(json).ok());
         copies.filter(|copy| !matches!(copy.state.phase, Phase::Over { .. })).collect()
     }
+}
 
-    /// Gates whose change is known and may still move.
-    pub(crate) async fn open_gates(&self) -> Vec<Copy> {
-        let mut gates = self.gates().await;
-        gates.retain(|copy| copy.state.change.is_some() && !matches!(copy.state.phase, Phase::Answered(_)));
-        gates
+impl Copy {
+    /// Its change is known and may still move.
+    pub(crate) fn is_open(&self) -> bool {
+        self.state.change.is_some() && !matches!(self.state.phase, Phase::Answered(_))
+    }
+
+    /// A hint's look wanted another by now.
+    pub(crate) fn is_wanted_soon(&self, now: DateTime<Utc>) -> bool {
+        self.state.soon.is_some_and(|soon| soon <= now)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
-use interlock_simulators::github::Outcome;
+use interlock_simulators::github::{Fault, FaultKind, Outcome};
 use interlock_tests::world::{SOON, World, until};
 
 const REPOSITORY: &str = "acme/payments-api";
@@ -39,6 +39,18 @@ async fn a_deployment_that_fails_closes_its_change_as_unsuccessful() {
     world.github.finish(deployment.id, Outcome::Failure).expect("a running job can fail");
     let change = world.until_state(&number, "3").await;
     assert_eq!(change["close_code"], "unsuccessful");
+    world.judge_released(&deployment);
+}
+
+#[tokio::test]
+async fn a_gate_that_github_would_not_show_when_it_was_approved_opens_long_before_its_watch_ticks() {
+    let world = World::start().await;
+    let deployment = world.deploy(REPOSITORY);
+    let number = world.until_asked(&deployment).await;
+    let unavailable = FaultKind::Status { code: 502, body: None };
+    assert!(world.github.fault(Fault::on("/actions/runs/", unavailable).method("GET").times(6)));
+    world.approve(&number);
+    world.until_gate(&deployment, "approved").await;
     world.judge_released(&deployment);
 }
 
