@@ -17,6 +17,8 @@ use crate::look::{Looked, Next, SEND_WITHIN};
 
 /// Without the platform's own clock no release is sent this near to the deadline.
 const RELEASE_MARGIN_UNDATED: TimeDelta = TimeDelta::seconds(60);
+/// From this pace on a job that was let through and has not begun is one that is held by a queue.
+const QUEUED_LONG: Duration = Duration::from_secs(30);
 
 impl Desk {
     pub(crate) async fn release(
@@ -134,7 +136,16 @@ impl Desk {
                 state.phase = Phase::Waiting;
                 Looked::again(Duration::from_secs(1))
             }
-            Conclusion::NotYet => Looked::again(self.soon(state)),
+            Conclusion::NotYet => {
+                let after = self.soon(state);
+                let is_queued =
+                    state.answered().is_some_and(|answered| answered.release) && after >= QUEUED_LONG;
+                let events = match is_queued {
+                    true => self.look_for_withdrawal(gate, state, platform, began).await,
+                    false => Vec::new(),
+                };
+                Looked { events, next: Next::After(after) }
+            }
             Conclusion::Unexplained => {
                 state.unexplained_since.get_or_insert(run.at);
                 Looked::again(self.settle.clamp(Duration::from_secs(1), Duration::from_secs(30)))
@@ -156,7 +167,7 @@ impl Desk {
             return Looked::again(Duration::from_secs(5));
         };
         let at = state.answered().map_or_else(|| self.context.clock.now(), |answered| answered.at);
-        state.phase = Phase::Released { at, unproven, withdrawn_told: false };
+        state.phase = Phase::Released { at, unproven };
         let fact = self.release_fact(gate, change, at, unproven);
         Looked { events: vec![fact], next: Next::After(Duration::from_secs(120)) }
     }
@@ -173,7 +184,7 @@ impl Desk {
 
     /// Tells a known release once more: who told it first may have died before that was confirmed.
     pub(crate) fn told_again(&self, gate: Gate<'_>, state: &GateState) -> Option<interlock_events::Event> {
-        let Phase::Released { at, unproven, .. } = state.phase else { return None };
+        let Phase::Released { at, unproven } = state.phase else { return None };
         let mut event = self.release_fact(gate, state.change.clone()?, at, unproven);
         with_traceparent(&mut event, state.traceparent.as_deref());
         Some(event)

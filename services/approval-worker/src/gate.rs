@@ -93,6 +93,9 @@ pub(crate) struct GateState {
     /// They were read at some time.
     #[serde(default)]
     pub siblings_known: bool,
+    /// That the record does not permit any more, after the answer, was told.
+    #[serde(default)]
+    pub withdrawn_told: bool,
     /// The run was canceled for a withdrawn approval.
     #[serde(default)]
     pub run_canceled: bool,
@@ -117,8 +120,6 @@ pub(crate) enum Phase {
         at: DateTime<Utc>,
         /// The platform does not say whose answer it was.
         unproven: bool,
-        /// That the record does not permit any more was told.
-        withdrawn_told: bool,
     },
     /// Over, found by a hint: the watch tells the same and ends.
     Over {
@@ -157,6 +158,7 @@ impl GateState {
             approved_at: None,
             siblings: Vec::new(),
             siblings_known: false,
+            withdrawn_told: false,
             run_canceled: false,
             soon: None,
             phase: Phase::Waiting,
@@ -187,13 +189,9 @@ impl GateState {
     /// watch's own state proves that something was told: what is news to it is told again.
     pub(crate) fn go_on_with(&mut self, copy: Self) -> bool {
         let knew = std::mem::replace(self, copy);
-        let Phase::Released { withdrawn_told: told, .. } = &mut self.phase else { return false };
-        let Phase::Released { withdrawn_told: knew_told, .. } = knew.phase else {
-            *told = false;
-            return true;
-        };
-        *told &= knew_told;
-        false
+        self.withdrawn_told &= knew.withdrawn_told;
+        let is_released = |state: &Self| matches!(state.phase, Phase::Released { .. });
+        is_released(self) && !is_released(&knew)
     }
 
     /// The row with the approval's time as it was first seen: `sys_updated_on` moves with every edit.

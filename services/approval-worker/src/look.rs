@@ -120,10 +120,7 @@ impl Desk {
             Phase::Waiting => self.look_at_waiting(gate, state, &*platform, began).await,
             Phase::Answered(_) => self.look_after_answer(gate, state, &*platform, began).await,
             Phase::Over { told } => Looked { events: told.clone(), next: Next::Never },
-            Phase::Released { withdrawn_told, .. } => {
-                let told = *withdrawn_told;
-                self.look_at_released(gate, state, &*platform, told, began).await
-            }
+            Phase::Released { .. } => self.look_at_released(gate, state, &*platform, began).await,
         }
     }
 

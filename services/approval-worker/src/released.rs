@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use interlock_events::ApprovalWithdrawn;
+use interlock_events::{ApprovalWithdrawn, Event};
 use interlock_platforms::Platform;
 use interlock_rules::{OnWithdrawal, RunPhase, canonical, withdrawn};
 use tokio::time::Instant;
 
 use crate::Desk;
-use crate::gate::{Gate, GateState, Phase};
+use crate::gate::{Gate, GateState};
 use crate::look::{Looked, Next, SEND_WITHIN};
 
 /// How often a released gate's record is read.
@@ -20,39 +20,45 @@ impl Desk {
         gate: Gate<'_>,
         state: &mut GateState,
         platform: &dyn Platform,
-        told: bool,
         began: Instant,
     ) -> Looked {
-        let mut looked = Looked::again(RELEASED_LOOK);
-        let reading = self.read_record(gate, state).await;
-        if let Ok(reading) = &reading
-            && let Some(family) = canonical(&reading.rows, &gate.shared(state))
-        {
-            state.note_row(family.canonical);
-        }
-        if told && self.must_cancel(state) {
-            self.cancel_run(gate, state, platform, began).await;
-        }
-        if let (false, Some(change), Ok(reading)) = (told, state.change.clone(), reading)
-            && let Some(reason) = withdrawn(&reading, &gate.shared(state), &change.sys_id)
-        {
-            let run_canceled = state.terms.on_withdrawal == OnWithdrawal::CancelRun
-                && self.cancel_run(gate, state, platform, began).await;
-            let fact =
-                ApprovalWithdrawn { key: gate.request.deployment.key.clone(), change, reason, run_canceled };
-            looked.events.push(self.fact(&fact));
-            if let Phase::Released { withdrawn_told, .. } = &mut state.phase {
-                *withdrawn_told = true;
-            }
-        }
+        let events = self.look_for_withdrawal(gate, state, platform, began).await;
         // A deployment's own end is told, or seen once its run moves.
         let is_as_before = self.glance(gate, state, platform).await;
-        if !is_as_before && self.is_over(gate, state, platform).await {
-            looked.next = Next::Never;
-        } else if self.must_cancel(state) {
-            looked.next = Next::After(Duration::from_secs(30));
+        let next = if !is_as_before && self.is_over(gate, state, platform).await {
+            Next::Never
+        } else if must_cancel(state) {
+            Next::After(Duration::from_secs(30))
+        } else {
+            Next::After(RELEASED_LOOK)
+        };
+        Looked { events, next }
+    }
+
+    /// Reads the record after a release: what is taken back is told once, and the run canceled where the policy says so.
+    pub(crate) async fn look_for_withdrawal(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        began: Instant,
+    ) -> Vec<Event> {
+        let reading = self.read_record(gate, state).await;
+        if must_cancel(state) {
+            self.cancel_run(gate, state, platform, began).await;
         }
-        looked
+        let Ok(reading) = reading else { return Vec::new() };
+        let shared = gate.shared(state);
+        if let Some(family) = canonical(&reading.rows, &shared) {
+            state.note_row(family.canonical);
+        }
+        let Some(change) = state.change.clone().filter(|_| !state.withdrawn_told) else { return Vec::new() };
+        let Some(reason) = withdrawn(&reading, &shared, &change.sys_id) else { return Vec::new() };
+        let run_canceled = state.terms.on_withdrawal == OnWithdrawal::CancelRun
+            && self.cancel_run(gate, state, platform, began).await;
+        state.withdrawn_told = true;
+        let key = gate.request.deployment.key.clone();
+        vec![self.fact(&ApprovalWithdrawn { key, change, reason, run_canceled })]
     }
 
     async fn is_over(&self, gate: Gate<'_>, state: &mut GateState, platform: &dyn Platform) -> bool {
@@ -60,12 +66,6 @@ impl Desk {
         run.phase.outcome().is_some()
             || run.phase == RunPhase::Gone
             || run.another_than(&gate.request.deployment.sha, state.attempt).is_some()
-    }
-
-    /// The policy wants the run canceled, and no try has succeeded yet.
-    fn must_cancel(&self, state: &GateState) -> bool {
-        let told = matches!(state.phase, Phase::Released { withdrawn_told: true, .. });
-        told && !state.run_canceled && state.terms.on_withdrawal == OnWithdrawal::CancelRun
     }
 
     async fn cancel_run(
@@ -82,4 +82,9 @@ impl Desk {
         state.run_canceled = canceled.is_ok();
         state.run_canceled
     }
+}
+
+/// The policy wants the run canceled, and no try has succeeded yet.
+fn must_cancel(state: &GateState) -> bool {
+    state.withdrawn_told && !state.run_canceled && state.terms.on_withdrawal == OnWithdrawal::CancelRun
 }

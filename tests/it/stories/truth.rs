@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
+use interlock_events::AttributesReader;
 use interlock_simulators::request_log::LoggedRequest;
 use interlock_simulators::servicenow::{Effect, Fault};
 use interlock_tests::world::{Deployment, Role, SOON, Setup, World, until};
@@ -108,6 +109,23 @@ async fn a_gate_waits_or_is_rejected_as_its_record_says() {
     world.service_now.set(number(early), &[("start_date", &past)]).expect("set");
     world.until_gate(early, "approved").await;
     world.judge_released(early);
+}
+
+#[tokio::test]
+async fn an_approval_that_is_withdrawn_while_the_job_waits_for_a_runner_is_told_before_it_begins() {
+    let world = World::start().await;
+    world.github.turn(|knobs| knobs.queue_delay_ms = 3_600_000);
+    let deployment = world.deploy("acme/payments-api");
+    let number = world.until_asked(&deployment).await;
+    world.approve(&number);
+    world.until_gate(&deployment, "approved").await;
+    world.service_now.revoke(&number).expect("it was approved");
+    until("the withdrawal is told", Duration::from_secs(150), async || {
+        let events = world.events_of(&deployment).await;
+        events.iter().any(|event| event.ty().contains("approval.withdrawn")).then_some(())
+    })
+    .await;
+    assert_eq!(world.at_github(&deployment).job, "queued", "and it has not begun");
 }
 
 fn noted(world: &World, number: &str) -> bool {
