@@ -4,6 +4,8 @@
 use http::HeaderName;
 use serde_json::{Value, json};
 
+pub(super) use super::errors::ApiError;
+
 /// Who asks.
 #[derive(Debug, Clone)]
 pub(super) struct Actor {
@@ -37,6 +39,24 @@ pub(super) struct ApiRequest {
     pub(super) actor: Actor,
     /// Scheme and host, for links.
     pub(super) base_url: String,
+    /// What faults take from the caller's rights.
+    pub(super) rights: Rights,
+}
+
+/// What the caller may not do, because a fault says so.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Rights {
+    /// Fields whose writes are ignored without a word.
+    pub(super) unwritable: Vec<String>,
+    /// Records that the caller cannot see.
+    pub(super) hidden: Vec<String>,
+}
+
+impl Rights {
+    /// Whether a record is out of the caller's sight.
+    pub(super) fn hides(&self, sys_id: &str) -> bool {
+        self.hidden.iter().any(|hidden| hidden == sys_id)
+    }
 }
 
 impl ApiRequest {
@@ -85,124 +105,5 @@ impl ApiResponse {
     pub(super) fn with_header(mut self, name: HeaderName, value: String) -> Self {
         self.headers.push((name, value));
         self
-    }
-}
-
-/// A refusal in the platform's envelope.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct ApiError {
-    pub(super) status: u16,
-    pub(super) message: String,
-    pub(super) detail: Value,
-}
-
-impl From<ApiError> for ApiResponse {
-    fn from(error: ApiError) -> Self {
-        Self {
-            status: error.status,
-            headers: Vec::new(),
-            body: Some(json!({
-                "error": { "message": error.message, "detail": error.detail },
-                "status": "failure",
-            })),
-        }
-    }
-}
-
-/// Sys_id of the business rule that guards the state model.
-const STATE_RULE: &str = "5a1d0c0f2f6d4110b5f0d8b7f699b6c3";
-
-impl ApiError {
-    fn new(status: u16, message: &str, detail: impl Into<Value>) -> Self {
-        Self { status, message: message.to_owned(), detail: detail.into() }
-    }
-
-    pub(super) fn not_authenticated() -> Self {
-        Self::new(401, "User Not Authenticated", "Required to provide Auth information")
-    }
-
-    /// No such record, or none that the caller may see: the instance does not tell which.
-    pub(super) fn no_record() -> Self {
-        Self::new(404, "No Record found", "Record doesn't exist or ACL restricts the record retrieval")
-    }
-
-    pub(super) fn invalid_table(table: &str) -> Self {
-        Self::new(400, &format!("Invalid table {table}"), Value::Null)
-    }
-
-    pub(super) fn no_resource(path: &str) -> Self {
-        Self::new(400, "Requested URI does not represent any resource", path)
-    }
-
-    pub(super) fn unreadable(detail: &str) -> Self {
-        Self::new(400, "Exception while reading request", detail)
-    }
-
-    pub(super) fn method_not_supported(method: &str) -> Self {
-        Self::new(405, "Method not supported", format!("{method} is not supported for this resource"))
-    }
-
-    pub(super) fn aborted_by_rule(table: &str, rule: &str, rule_id: &str) -> Self {
-        Self::new(
-            403,
-            "Operation Failed",
-            format!(
-                "Operation against file '{table}' was aborted by Business Rule '{rule}^{rule_id}'. \
-                 Business Rule Stack:{rule}"
-            ),
-        )
-    }
-
-    pub(super) fn illegal_transition() -> Self {
-        let rule = "Change Model: Check State Transition";
-        Self::aborted_by_rule("change_request", rule, STATE_RULE)
-    }
-
-    pub(super) fn mandatory(labels: &[&str]) -> Self {
-        Self::new(
-            403,
-            "Operation Failed",
-            format!("Data Policy Exception: The following fields are mandatory: {}", labels.join(", ")),
-        )
-    }
-
-    /// `action` is `Insert`, `Update` or `Delete`.
-    pub(super) fn acl(action: &str) -> Self {
-        Self::new(
-            403,
-            "Operation Failed",
-            format!("ACL Exception {action} Failed due to security constraints"),
-        )
-    }
-
-    pub(super) fn duplicate_key(sys_id: &str) -> Self {
-        Self::new(
-            403,
-            "Operation Failed",
-            format!(
-                "Unique Key violation detected by database (Duplicate entry '{sys_id}' for key 'PRIMARY')"
-            ),
-        )
-    }
-
-    pub(super) fn bad_request(message: &str) -> Self {
-        Self::new(400, message, "")
-    }
-
-    /// A simulator's own refusal: a real instance would ignore the part and return too many rows.
-    pub(super) fn not_simulated(part: &str) -> Self {
-        Self::new(501, "Not simulated", format!("encoded query: {part}"))
-    }
-
-    pub(super) fn transaction_cancelled() -> Self {
-        Self::new(
-            500,
-            "Transaction cancelled: maximum execution time exceeded",
-            "Transaction cancelled: maximum execution time exceeded. Check logs for error trace.",
-        )
-    }
-
-    pub(super) fn rate_limited() -> Self {
-        Self::new(429, "Rate limit exceeded", "Rate limit of 100 requests per hour for Table API exceeded")
     }
 }

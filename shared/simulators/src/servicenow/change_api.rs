@@ -9,6 +9,7 @@ use super::input::{self, Input};
 use super::options::ResultShape;
 use super::record::Record;
 use super::world::World;
+use super::zone::Zone;
 use super::{approvals, changes, select, shapes, states};
 
 const TABLE: &str = "change_request";
@@ -54,7 +55,7 @@ fn one(world: &mut World, request: &ApiRequest, sys_id: &str) -> Result<ApiRespo
     let row = world.row(TABLE, sys_id).ok_or_else(ApiError::no_record)?;
     match request.method.as_str() {
         "GET" => {
-            let shown = shapes::render_change(world, row, world.knobs.chg_value_types);
+            let shown = shapes::render_pairs(world, TABLE, row, &Zone::default());
             Ok(ApiResponse::result(200, Value::Object(shown)))
         }
         "PATCH" => {
@@ -63,7 +64,7 @@ fn one(world: &mut World, request: &ApiRequest, sys_id: &str) -> Result<ApiRespo
             written(world, sys_id, &ignored)
         }
         "DELETE" => {
-            let shown = shapes::render_change(world, row, world.knobs.chg_value_types);
+            let shown = shapes::render_pairs(world, TABLE, row, &Zone::default());
             world.delete(TABLE, sys_id, &request.actor.user_name);
             Ok(ApiResponse::result(200, Value::Object(shown)))
         }
@@ -81,7 +82,7 @@ fn read(world: &World, request: &ApiRequest) -> Result<Input, ApiError> {
     }
     body.extend(input::object(&request.body)?);
     let body = Value::Object(body).to_string();
-    let mut input = input::read(world, TABLE, body.as_bytes(), false)?;
+    let mut input = input::read(world, TABLE, body.as_bytes(), None)?;
     if input.fields.has("state") {
         let state = input::choice(CHANGE_STATES, input.fields.get("state").to_owned());
         input.fields.set("state", &state);
@@ -91,7 +92,7 @@ fn read(world: &World, request: &ApiRequest) -> Result<Input, ApiError> {
 
 fn written(world: &World, sys_id: &str, ignored: &[String]) -> Result<ApiResponse, ApiError> {
     let row = world.row(TABLE, sys_id).ok_or_else(ApiError::no_record)?;
-    let mut shown = shapes::render_change(world, row, world.knobs.chg_value_types);
+    let mut shown = shapes::render_pairs(world, TABLE, row, &Zone::default());
     shown.insert("__meta".to_owned(), json!({ "ignoredFields": ignored }));
     let shown = match world.knobs.chg_result_shape {
         ResultShape::Object => Value::Object(shown),
@@ -135,7 +136,7 @@ fn list(world: &World, request: &ApiRequest, kind: Option<&str>) -> Result<ApiRe
         .filter(|(_, row)| kind.is_none_or(|kind| row.get("type") == kind))
         .skip(number("sysparm_offset").unwrap_or(0))
         .take(number("sysparm_limit").unwrap_or(LIMIT_DEFAULT))
-        .map(|(_, row)| shapes::render_change(world, row, world.knobs.chg_value_types))
+        .map(|(_, row)| shapes::render_pairs(world, TABLE, row, &Zone::default()))
         .collect();
     Ok(ApiResponse::result(200, json!(shown)))
 }
@@ -157,7 +158,9 @@ fn next_states(world: &World, sys_id: &str) -> Result<ApiResponse, ApiError> {
     available.extend(targets.iter().filter(|to| passes(row, to)));
     let labels: Map<String, Value> =
         available.iter().map(|state| ((*state).to_owned(), json!(label(CHANGE_STATES, state)))).collect();
-    let transitions: Vec<Value> = targets.iter().map(|to| transition(row, from, to)).collect();
+    // Only a model tells its transitions.
+    let modelled = targets.iter().filter(|_| !row.get("chg_model").is_empty());
+    let transitions: Vec<Value> = modelled.map(|to| transition(row, from, to)).collect();
     let result = json!({
         "available_states": available,
         "state_label": labels,

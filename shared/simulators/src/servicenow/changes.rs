@@ -1,12 +1,13 @@
 //! Creating and moving changes: defaults, the state model, and what the platform does on each move.
 
 use super::api::{Actor, ApiError};
-use super::approvals;
 use super::input::Input;
 use super::options::InitialStatePolicy;
 use super::record::Record;
+use super::seed::MODELS;
 use super::states::{self, ASSESS, AUTHORIZE, CANCELED, IMPLEMENT, NEW, REVIEW, SCHEDULED};
 use super::world::{World, wire_time};
+use super::{approvals, change_tasks, policies};
 
 /// Fields that only the platform sets: a caller's value is left out without a word.
 const COMPUTED: [&str; 4] = ["number", "approval", "active", "task_effective_number"];
@@ -22,18 +23,32 @@ pub(super) fn create(
     let mut record = input.fields;
     let state = initial_state(world.knobs.initial_state_policy, record.get("state"))?;
     record.set("state", &state);
-    if let Some(change_type) = change_type {
-        record.set("type", change_type);
-    } else if record.get("chg_model") == "standard" {
-        record.set("type", "standard");
-    }
+    choose_model(world, &mut record, change_type);
     if let Some(sys_id) = input.sys_id.filter(|_| world.knobs.honour_chosen_sys_id) {
         record.set("sys_id", &sys_id);
     }
     defaults(world, &mut record, actor);
+    policies::check(world, "change_request", None, &record)?;
     let sys_id = world.add("change_request", record, &actor.user_name)?;
     entered(world, &sys_id, NEW, &state);
     Ok(sys_id)
+}
+
+/// Type and model go together. A model is named by its sys_id or by the type that it makes.
+fn choose_model(world: &World, record: &mut Record, change_type: Option<&str>) {
+    let model = record.get("chg_model");
+    let kind_of = |kind: &str| MODELS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(kind));
+    let named = MODELS.iter().find(|(.., sys_id)| *sys_id == model).or_else(|| kind_of(model));
+    let kind = match (change_type, named) {
+        (Some(kind), _) => kind,
+        (None, Some((kind, ..))) => *kind,
+        (None, None) if record.get("type").is_empty() => "normal",
+        (None, None) => record.get("type"),
+    }
+    .to_owned();
+    record.set("type", &kind);
+    let known = kind_of(&kind).filter(|_| world.knobs.model_driven);
+    record.set("chg_model", known.map_or("", |(.., sys_id)| sys_id));
 }
 
 /// Applies an update as the state model allows it.
@@ -50,13 +65,29 @@ pub(super) fn update(
     refuse_late_notes(world, &before, &input.fields)?;
     let mut changes = input.fields;
     effects_of_move(world, from, &to, &before, actor, &mut changes);
+    refuse_open_tasks(world, sys_id, &to)?;
+    policies::check(world, "change_request", Some(&before), &changes)?;
     let hold = after(&before, &changes, "on_hold");
+    let reason = after(&before, &changes, "on_hold_reason");
     world.save("change_request", sys_id, changes, &actor.user_name);
     if before.get("on_hold") != hold {
         approvals::hold(world, sys_id, hold == "true");
+        change_tasks::hold(world, sys_id, hold == "true", &reason);
     }
     entered(world, sys_id, from, &to);
     Ok(input.ignored)
+}
+
+/// A change closes only when all its tasks are over.
+fn refuse_open_tasks(world: &World, sys_id: &str, to: &str) -> Result<(), ApiError> {
+    if to == states::CLOSED && change_tasks::any_active(world, sys_id) {
+        return Err(ApiError::aborted_by_rule(
+            "change_request",
+            "Change Model: Check Active Change Tasks",
+            "b7a2c1302f6d4110b5f0d8b7f699b6dd",
+        ));
+    }
+    Ok(())
 }
 
 fn after(before: &Record, changes: &Record, field: &str) -> String {
@@ -181,7 +212,14 @@ fn entered(world: &mut World, sys_id: &str, from: &str, to: &str) {
     note_move(world, sys_id, from, to);
     match to {
         ASSESS | AUTHORIZE => approvals::ask(world, sys_id),
-        NEW | CANCELED => approvals::close_open_rows(world, sys_id, "cancelled"),
+        NEW => approvals::close_open_rows(world, sys_id, "cancelled"),
+        CANCELED => {
+            approvals::close_open_rows(world, sys_id, "cancelled");
+            change_tasks::cancel(world, sys_id, true);
+        }
+        IMPLEMENT => change_tasks::open(world, sys_id),
+        // What people opened stays open.
+        REVIEW => change_tasks::cancel(world, sys_id, false),
         // A standard change is approved by its template.
         SCHEDULED if from == NEW && is_standard(world, sys_id) => {
             let approved = Record::of(&[("approval", "approved")]);

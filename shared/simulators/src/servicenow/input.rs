@@ -6,6 +6,7 @@ use super::api::ApiError;
 use super::dictionary::{self, Kind};
 use super::record::Record;
 use super::world::World;
+use super::zone::Zone;
 
 /// A body sorted into what will be applied and what will not.
 #[derive(Debug, Default)]
@@ -16,8 +17,24 @@ pub(super) struct Input {
     pub(super) sys_id: Option<String>,
 }
 
-/// Reads a body. With `display_values` references come by name and choices by label.
-pub(super) fn read(world: &World, table: &str, body: &[u8], display_values: bool) -> Result<Input, ApiError> {
+impl Input {
+    /// Takes out fields that the caller may not write.
+    pub(super) fn leave_out(&mut self, fields: &[String]) {
+        for field in fields {
+            if self.fields.remove(field).is_some() {
+                self.ignored.push(field.clone());
+            }
+        }
+    }
+}
+
+/// Reads a body. With display values references come by name, choices by label and dates in the caller's zone.
+pub(super) fn read(
+    world: &World,
+    table: &str,
+    body: &[u8],
+    display_values: Option<&Zone>,
+) -> Result<Input, ApiError> {
     let mut input = Input::default();
     for (field, value) in object(body)? {
         let value = text(&value);
@@ -25,7 +42,11 @@ pub(super) fn read(world: &World, table: &str, body: &[u8], display_values: bool
         match kind {
             _ if field == "sys_id" => input.sys_id = Some(value).filter(|id| !id.is_empty()),
             Some(kind) if !field.starts_with("sys_") => {
-                let value = if display_values { stored(world, kind, value) } else { value };
+                let value = match (kind, display_values) {
+                    (Kind::Password, _) => super::shapes::STARS.to_owned(),
+                    (_, Some(zone)) => stored(world, kind, value, zone),
+                    (_, None) => value,
+                };
                 input.fields.set(&field, &value);
             }
             _ => input.ignored.push(field),
@@ -65,8 +86,9 @@ pub(super) fn text(value: &Value) -> String {
     }
 }
 
-fn stored(world: &World, kind: Kind, value: String) -> String {
+fn stored(world: &World, kind: Kind, value: String, zone: &Zone) -> String {
     match kind {
+        Kind::DateTime => zone.read(&value),
         Kind::Reference(target) => world
             .rows(target)
             .map(|(_, row)| row)

@@ -21,14 +21,18 @@ mod api;
 mod approvals;
 mod auth;
 mod change_api;
+mod change_tasks;
 mod changes;
 mod control;
 mod dictionary;
+mod errors;
 mod faults;
 mod input;
 mod options;
+mod policies;
 mod query;
 mod record;
+mod records;
 pub mod seed;
 mod select;
 mod shapes;
@@ -36,7 +40,9 @@ mod states;
 mod table_api;
 mod webhook;
 mod wire;
+mod work;
 mod world;
+mod zone;
 
 #[cfg(test)]
 mod tests;
@@ -184,7 +190,7 @@ impl ServiceNow {
 
     /// Sets all knobs.
     pub fn set_knobs(&self, knobs: Knobs) {
-        self.lock().knobs = knobs;
+        self.lock().set_knobs(knobs);
     }
 
     /// Sends webhooks there from now on, or nowhere.

@@ -160,9 +160,9 @@ pub enum ValueTypes {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Knobs {
-    /// A query operator that is not simulated is refused with 501 instead of ignored.
+    /// A part of a query that names no field, or is not simulated, is refused with 501. An instance ignores it.
     pub strict_queries: bool,
-    /// Property `glide.invalid_query.returns_no_rows`: an unknown field matches nothing instead of everything.
+    /// Property `glide.invalid_query.returns_no_rows`: an ignored part lets no row through instead of all.
     pub invalid_query_returns_no_rows: bool,
     /// `/api/now/v1` answers 404 when a list is empty.
     pub empty_list_v1_404: bool,
@@ -176,6 +176,16 @@ pub struct Knobs {
     pub chg_abort_status: u16,
     /// A caller-chosen sys_id on insert is kept.
     pub honour_chosen_sys_id: bool,
+    /// Text that is too long is cut without a word.
+    pub string_truncate: bool,
+    /// A write that moves a problem's state is answered with 200 and the old state.
+    pub problem_state_ignored: bool,
+    /// Changes have a change model. Without one, `nextstates` tells states alone.
+    pub model_driven: bool,
+    /// A change that enters Implement gets two tasks.
+    pub implement_tasks: bool,
+    /// Time zone of all users; without one, what their records say.
+    pub user_time_zone: Option<String>,
     /// Levels of approval of a normal change: 0, 1 (assignment group) or 2 (and CAB).
     pub approval_levels: u8,
     /// Approver rows appear so long after the state that asks for them.
@@ -203,6 +213,11 @@ impl Default for Knobs {
             chg_value_types: ValueTypes::Number,
             chg_abort_status: 403,
             honour_chosen_sys_id: true,
+            string_truncate: true,
+            problem_state_ignored: true,
+            model_driven: true,
+            implement_tasks: true,
+            user_time_zone: None,
             approval_levels: 2,
             approval_delay_ms: 0,
             auto_approve_ms: None,

@@ -88,6 +88,11 @@ impl Table {
         Some(gone)
     }
 
+    /// All rows, to change.
+    pub(super) fn iter_mut(&mut self) -> std::slice::IterMut<'_, Record> {
+        self.rows.iter_mut()
+    }
+
     /// All rows.
     pub(super) fn iter(&self) -> std::slice::Iter<'_, Record> {
         self.rows.iter()

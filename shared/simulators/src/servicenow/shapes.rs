@@ -9,6 +9,7 @@ use super::dictionary::{self, Kind};
 use super::options::ValueTypes;
 use super::record::Record;
 use super::world::World;
+use super::zone::Zone;
 
 /// `sysparm_display_value`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +37,8 @@ pub(super) struct View {
     pub(super) display: Display,
     pub(super) exclude_links: bool,
     pub(super) base_url: String,
+    /// How the caller sees date-times.
+    pub(super) zone: Zone,
 }
 
 /// A field at the end of a dot-walk. A reference that leads nowhere has fields too: empty ones.
@@ -49,6 +52,14 @@ pub(super) struct Found<'a> {
 }
 
 impl Found<'_> {
+    /// The display value as a user sees it, whose zone and date format count.
+    fn shown(&self, zone: &Zone) -> Cow<'_, str> {
+        match self.kind {
+            Kind::DateTime => zone.show(self.value).into(),
+            _ => self.display(),
+        }
+    }
+
     /// The display value.
     pub(super) fn display(&self) -> Cow<'_, str> {
         match (self.kind, self.row) {
@@ -56,6 +67,8 @@ impl Found<'_> {
             (Kind::Reference(target), _) => {
                 self.world.row(target, self.value).map_or(self.value, name_of).into()
             }
+            (Kind::Class, _) => dictionary::label_of(self.value).into(),
+            (Kind::Password, _) if !self.value.is_empty() => STARS.into(),
             (Kind::Journal, Some(row)) => {
                 history(self.world, self.table, row.get("sys_id"), self.field).into()
             }
@@ -63,6 +76,9 @@ impl Found<'_> {
         }
     }
 }
+
+/// What a password looks like.
+pub(super) const STARS: &str = "********";
 
 /// Follows a field name with dots through references. `None` when there is no such field.
 pub(super) fn walk<'a>(
@@ -78,7 +94,13 @@ pub(super) fn walk<'a>(
     let kind = dictionary::kind(table, field)?;
     let value = row.map_or("", |row| row.get(field));
     match (rest, kind) {
-        (None, _) => Some(Found { kind, value, world, table, field, row }),
+        (None, _) => {
+            // A row of a child table shows the labels of its own class.
+            let class = row.map(|row| row.get("sys_class_name")).filter(|class| *class != table);
+            let own = class.and_then(|class| Some((class, dictionary::kind(class, field)?)));
+            let (table, kind) = own.unwrap_or((table, kind));
+            Some(Found { kind, value, world, table, field, row })
+        }
         (Some(rest), Kind::Reference(target)) => walk(world, target, world.row(target, value), rest),
         (Some(_), _) => None,
     }
@@ -132,9 +154,10 @@ pub(super) fn render(world: &World, table: &str, row: &Record, view: &View) -> V
 
 fn all_fields(table: &str, row: &Record) -> Vec<String> {
     let mut fields: Vec<String> = dictionary::names(table).into_iter().map(str::to_owned).collect();
-    if dictionary::own_fields(table).is_none() {
-        fields.extend(row.iter().map(|(field, _)| field.to_owned()));
-    }
+    // What a customer added, and every field of a table that takes any.
+    let added = row.iter().map(|(field, _)| field).filter(|field| !fields.iter().any(|known| known == field));
+    let added: Vec<_> = added.filter(|field| dictionary::kind(table, field).is_some()).collect();
+    fields.extend(added.into_iter().map(str::to_owned));
     fields
 }
 
@@ -149,9 +172,9 @@ fn one(found: &Found<'_>, view: &View) -> Value {
     match (view.display, link) {
         (Display::Value, None) => json!(value),
         (Display::Value, Some(link)) => json!({ "link": link, "value": value }),
-        (Display::Label, None) => json!(found.display()),
+        (Display::Label, None) => json!(found.shown(&view.zone)),
         (Display::Label, Some(link)) => json!({ "display_value": found.display(), "link": link }),
-        (Display::Both, None) => json!({ "display_value": found.display(), "value": value }),
+        (Display::Both, None) => json!({ "display_value": found.shown(&view.zone), "value": value }),
         (Display::Both, Some(link)) => {
             json!({ "display_value": found.display(), "value": value, "link": link })
         }
@@ -159,23 +182,29 @@ fn one(found: &Found<'_>, view: &View) -> Value {
 }
 
 /// A record as the Change Management API shows it.
-pub(super) fn render_change(world: &World, row: &Record, types: ValueTypes) -> Map<String, Value> {
-    let table = "change_request";
+pub(super) fn render_pairs(world: &World, table: &str, row: &Record, zone: &Zone) -> Map<String, Value> {
     let mut out = Map::new();
-    for field in dictionary::names(table) {
-        let Some(found) = walk(world, table, Some(row), field) else {
-            continue;
-        };
-        let mut pair = json!({
-            "display_value": found.display(),
-            "value": typed(found.kind, found.value, types),
-        });
-        if found.kind == Kind::DateTime {
-            pair["display_value_internal"] = json!(found.value);
+    for field in all_fields(table, row) {
+        if let Some(found) = walk(world, table, Some(row), &field) {
+            let pair = pair(&found, world.knobs.chg_value_types, zone);
+            out.insert(field.clone(), pair);
         }
-        out.insert(field.to_owned(), pair);
     }
     out
+}
+
+fn pair(found: &Found<'_>, types: ValueTypes, zone: &Zone) -> Value {
+    let value = typed(found.kind, found.value, types);
+    if found.kind != Kind::DateTime {
+        return json!({ "display_value": found.display(), "value": value });
+    }
+    // The vendor's sample shows an empty `sla_due` so.
+    let shown = match (found.field, found.value) {
+        ("sla_due", "") => "UNKNOWN".to_owned(),
+        (_, value) => zone.show(value),
+    };
+    let internal = zone.internal(found.value);
+    json!({ "display_value": shown, "value": value, "display_value_internal": internal })
 }
 
 fn typed(kind: Kind, value: &str, types: ValueTypes) -> Value {

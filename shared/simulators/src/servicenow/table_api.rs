@@ -7,7 +7,7 @@ use super::api::{ApiError, ApiRequest, ApiResponse};
 use super::input::{self, Input};
 use super::shapes::{self, Display, View};
 use super::world::World;
-use super::{approvals, changes, dictionary, select};
+use super::{approvals, changes, dictionary, records, select};
 
 const LIMIT_DEFAULT: usize = 10_000;
 const FIELDS_MAX: usize = 500;
@@ -32,15 +32,12 @@ pub(super) fn answer(
         ("GET" | "HEAD", Some(sys_id)) => show(world, request, table, sys_id, 200),
         ("POST", None) => insert(world, request, table),
         ("PATCH" | "PUT", Some(sys_id)) => update(world, request, table, sys_id),
-        ("DELETE", Some(sys_id)) => world
-            .delete(table, sys_id, &request.actor.user_name)
-            .map(|_| ApiResponse::no_content())
-            .ok_or_else(ApiError::no_record),
+        ("DELETE", Some(sys_id)) => delete(world, request, table, sys_id),
         (method, _) => Err(ApiError::method_not_supported(method)),
     }
 }
 
-fn view(request: &ApiRequest) -> View {
+fn view(world: &World, request: &ApiRequest) -> View {
     let fields = request.parameter("sysparm_fields").map(|names| {
         let names = names.split(',').map(str::trim).filter(|name| !name.is_empty());
         names.take(FIELDS_MAX).map(str::to_owned).collect()
@@ -50,6 +47,7 @@ fn view(request: &ApiRequest) -> View {
         display: Display::of(request.parameter("sysparm_display_value")),
         exclude_links: request.flag("sysparm_exclude_reference_link"),
         base_url: request.base_url.clone(),
+        zone: world.asker(&request.actor).zone,
     }
 }
 
@@ -66,9 +64,11 @@ fn list(world: &World, request: &ApiRequest, table: &str) -> Result<ApiResponse,
     }
     let limit = number(request, "sysparm_limit", LIMIT_DEFAULT).min(LIMIT_DEFAULT);
     let offset = number(request, "sysparm_offset", 0);
-    let view = view(request);
-    let page: Vec<Value> =
-        rows.iter().skip(offset).take(limit).map(|(of, row)| shapes::render(world, of, row, &view)).collect();
+    let view = view(world, request);
+    let page = rows.iter().skip(offset).take(limit);
+    // The limit counts rows that the caller may then not see, so a page can be short while more follow.
+    let seen = page.filter(|(_, row)| !request.rights.hides(row.get("sys_id")));
+    let page: Vec<Value> = seen.map(|(_, row)| shapes::render(world, table, row, &view)).collect();
     let mut response = ApiResponse::result(200, Value::Array(page));
     if !request.flag("sysparm_no_count") {
         response = response.with_header(TOTAL_COUNT, rows.len().to_string());
@@ -115,37 +115,46 @@ fn show(
     sys_id: &str,
     status: u16,
 ) -> Result<ApiResponse, ApiError> {
-    let row = world.row(table, sys_id).ok_or_else(ApiError::no_record)?;
-    let shown = shapes::render(world, table, row, &view(request));
+    let row = world.row(table, sys_id).filter(|_| !request.rights.hides(sys_id));
+    let row = row.ok_or_else(ApiError::no_record)?;
+    let shown = shapes::render(world, table, row, &view(world, request));
     Ok(ApiResponse::result(status, shown))
 }
 
+fn delete(
+    world: &mut World,
+    request: &ApiRequest,
+    table: &str,
+    sys_id: &str,
+) -> Result<ApiResponse, ApiError> {
+    let class = world.class_of(table, sys_id);
+    let gone = world.row(class, sys_id).filter(|_| !request.rights.hides(sys_id)).is_some();
+    if !gone || world.delete(class, sys_id, &request.actor.user_name).is_none() {
+        return Err(ApiError::no_record());
+    }
+    Ok(ApiResponse::no_content())
+}
+
 fn read(world: &World, request: &ApiRequest, table: &str) -> Result<Input, ApiError> {
-    let display_values = request.flag("sysparm_input_display_value");
-    input::read(world, table, &request.body, display_values)
+    let zone = request.flag("sysparm_input_display_value").then(|| world.asker(&request.actor).zone);
+    let mut input = input::read(world, table, &request.body, zone.as_ref())?;
+    input.leave_out(&request.rights.unwritable);
+    Ok(input)
 }
 
 fn insert(world: &mut World, request: &ApiRequest, table: &str) -> Result<ApiResponse, ApiError> {
     let input = read(world, request, table)?;
     let sys_id = match table {
         "change_request" => changes::create(world, input, None, &request.actor)?,
-        // Journal entries and approvals are made by the platform.
+        // Approvals are made by the platform.
         "sysapproval_approver" if !request.actor.has_role("approval_admin") => {
             return Err(ApiError::acl("Insert"));
         }
-        _ => plain_insert(world, table, input, &request.actor.user_name)?,
+        _ => records::insert(world, table, input, &request.actor)?,
     };
     let location = format!("{}/api/now/table/{table}/{sys_id}", request.base_url);
     let shown = show(world, request, table, &sys_id, 201)?;
     Ok(shown.with_header(header::LOCATION, location))
-}
-
-fn plain_insert(world: &mut World, table: &str, input: Input, actor: &str) -> Result<String, ApiError> {
-    let mut record = input.fields;
-    if let Some(sys_id) = input.sys_id.filter(|_| world.knobs.honour_chosen_sys_id) {
-        record.set("sys_id", &sys_id);
-    }
-    world.add(table, record, actor)
 }
 
 fn update(
@@ -154,16 +163,19 @@ fn update(
     table: &str,
     sys_id: &str,
 ) -> Result<ApiResponse, ApiError> {
-    let input = read(world, request, table)?;
+    if world.row(table, sys_id).is_none() || request.rights.hides(sys_id) {
+        return Err(ApiError::no_record());
+    }
+    // A row that is written through its parent's table is still of its own class.
+    let class = world.class_of(table, sys_id);
+    let input = read(world, request, class)?;
     let actor = &request.actor;
-    match table {
+    match class {
         "change_request" => {
             changes::update(world, sys_id, input, actor)?;
         }
         "sysapproval_approver" => approvals::answer(world, sys_id, input.fields, actor)?,
-        _ => {
-            world.save(table, sys_id, input.fields, &actor.user_name);
-        }
+        _ => records::update(world, class, sys_id, input, actor)?,
     }
     show(world, request, table, sys_id, 200)
 }

@@ -12,7 +12,7 @@ use http::request::Parts;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
-use super::api::{Actor, ApiError, ApiRequest, ApiResponse};
+use super::api::{Actor, ApiError, ApiRequest, ApiResponse, Rights};
 use super::faults::{Effect, Plan, Target};
 use super::world::{Later, World};
 use super::{ServiceNow, auth, change_api, table_api};
@@ -92,6 +92,7 @@ fn asked(sim: &ServiceNow, parts: &Parts, body: Bytes) -> ApiRequest {
         body,
         actor: Actor::system(),
         base_url: base.unwrap_or_else(|| format!("http://{host}")),
+        rights: Rights::default(),
     }
 }
 

@@ -6,12 +6,14 @@ use std::collections::{BTreeMap, HashMap};
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
-use super::api::{ApiError, ApiRequest};
+use super::api::{Actor, ApiError, ApiRequest};
 use super::auth::Tokens;
 use super::dictionary::{self, Kind};
 use super::options::{Account, Knobs};
+use super::query::Asker;
 use super::record::{Record, Table};
 use super::webhook::Webhooks;
+use super::zone::{Zone, stored as wire_time_of};
 use crate::journal::Journal;
 
 /// What happens later, on the simulator's own schedule.
@@ -40,6 +42,8 @@ pub(super) struct World {
     schedule: Vec<(DateTime<Utc>, Later)>,
     /// Approver rows by change, so that a long run does not search all of them at each step.
     approver_rows: HashMap<String, Vec<String>>,
+    /// As `approver_rows`, of change tasks.
+    task_rows: HashMap<String, Vec<String>>,
     numbers: BTreeMap<&'static str, u64>,
     seed: String,
     made: u64,
@@ -63,32 +67,49 @@ impl World {
             tables: BTreeMap::new(),
             schedule: Vec::new(),
             approver_rows: HashMap::new(),
+            task_rows: HashMap::new(),
             numbers: BTreeMap::new(),
             seed: seed.to_owned(),
             made: 0,
         }
     }
 
-    /// The rows of a table; `task` is all that extend it.
+    /// Turns the knobs. A time zone of all users is written into their records.
+    pub(super) fn set_knobs(&mut self, knobs: Knobs) {
+        self.knobs = knobs;
+        if let (Some(zone), Some(users)) = (&self.knobs.user_time_zone, self.tables.get_mut("sys_user")) {
+            for user in users.iter_mut() {
+                user.set("time_zone", zone);
+            }
+        }
+    }
+
+    /// The rows of a table and of those that extend it.
     pub(super) fn rows<'a>(&'a self, table: &'a str) -> Box<dyn Iterator<Item = (&'a str, &'a Record)> + 'a> {
         let own = move |name: &'a str| {
             let table = self.tables.get(name);
             table.into_iter().flat_map(Table::iter).map(move |row| (name, row))
         };
-        if table == "task" {
-            Box::new(dictionary::TASKS.iter().copied().flat_map(own))
-        } else {
-            Box::new(own(table))
-        }
+        Box::new(dictionary::with_children(table).flat_map(own))
     }
 
-    /// A row by table and sys_id.
+    /// A row by table and sys_id; a table has the rows of those that extend it.
     pub(super) fn row(&self, table: &str, sys_id: &str) -> Option<&Record> {
-        if table == "task" {
-            let mut tasks = dictionary::TASKS.iter();
-            return tasks.find_map(|name| self.tables.get(*name)?.get(sys_id));
-        }
-        self.tables.get(table)?.get(sys_id)
+        dictionary::with_children(table).find_map(|name| self.tables.get(name)?.get(sys_id))
+    }
+
+    /// The table that holds a row: the one that is named, or one that extends it.
+    pub(super) fn class_of<'a>(&self, table: &'a str, sys_id: &str) -> &'a str {
+        let mut names = dictionary::with_children(table);
+        names
+            .find(|name| self.tables.get(*name).is_some_and(|rows| rows.get(sys_id).is_some()))
+            .unwrap_or(table)
+    }
+
+    /// When and for whom a query of this actor runs.
+    pub(super) fn asker(&self, actor: &Actor) -> Asker {
+        let zone = self.row("sys_user", &actor.sys_id).map(Zone::of).unwrap_or_default();
+        Asker { now: self.now, user: actor.sys_id.clone(), zone }
     }
 
     /// A change by its number or sys_id.
@@ -101,6 +122,12 @@ impl World {
     pub(super) fn approvers_of(&self, change: &str) -> impl Iterator<Item = &Record> {
         let ids = self.approver_rows.get(change).into_iter().flatten();
         ids.filter_map(|id| self.row("sysapproval_approver", id))
+    }
+
+    /// The tasks of a change, in the order in which they came.
+    pub(super) fn tasks_of_change(&self, change: &str) -> impl Iterator<Item = &Record> {
+        let ids = self.task_rows.get(change).into_iter().flatten();
+        ids.filter_map(|id| self.row("change_task", id))
     }
 
     /// A new 32-digit id; the same seed gives the same ids.
@@ -149,7 +176,7 @@ impl World {
         ] {
             record.set(field, value);
         }
-        cut(table, &mut record);
+        self.cut(table, &mut record);
         let notes = take_notes(table, &mut record);
         let sys_id = record.get("sys_id").to_owned();
         let rows = self.tables.entry(table.to_owned()).or_default();
@@ -160,6 +187,10 @@ impl World {
             let change = record.get("sysapproval").to_owned();
             self.approver_rows.entry(change).or_default().push(sys_id.clone());
         }
+        if table == "change_task" {
+            let change = record.get("change_request").to_owned();
+            self.task_rows.entry(change).or_default().push(sys_id.clone());
+        }
         let told = record.iter().filter(|(field, _)| TOLD_AT_CREATION.contains(field));
         self.note_effect(table, &record, actor, "record.created", told);
         self.keep_notes(table, &sys_id, notes, actor);
@@ -169,7 +200,7 @@ impl World {
 
     /// Changes a row; what is equal already counts as nothing. Tells whether anything changed.
     pub(super) fn save(&mut self, table: &str, sys_id: &str, mut changes: Record, actor: &str) -> bool {
-        cut(table, &mut changes);
+        self.cut(table, &mut changes);
         let notes = take_notes(table, &mut changes);
         let now = wire_time(self.now);
         let rows = self.tables.get_mut(table);
@@ -222,6 +253,26 @@ impl World {
     /// When the next effect is due.
     pub(super) fn next_due(&self) -> Option<DateTime<Utc>> {
         self.schedule.iter().map(|(at, _)| *at).min()
+    }
+
+    /// Over-long text is cut without a word.
+    fn cut(&self, table: &str, record: &mut Record) {
+        if !self.knobs.string_truncate {
+            return;
+        }
+        let long: Vec<_> = record
+            .iter()
+            .filter_map(|(field, value)| match dictionary::kind(table, field) {
+                Some(Kind::Text(max)) => {
+                    let (end, _) = value.char_indices().nth(max)?;
+                    Some((field.to_owned(), value[..end].to_owned()))
+                }
+                _ => None,
+            })
+            .collect();
+        for (field, value) in long {
+            record.set(&field, &value);
+        }
     }
 
     fn keep_notes(&mut self, table: &str, sys_id: &str, notes: Vec<(String, String)>, actor: &str) {
@@ -293,32 +344,14 @@ const JOURNAL_VALUE_MAX: usize = 300;
 
 /// A date-time as the instance writes it.
 pub(super) fn wire_time(at: DateTime<Utc>) -> String {
-    at.format("%Y-%m-%d %H:%M:%S").to_string()
-}
-
-/// Over-long text is cut without a word.
-fn cut(table: &str, record: &mut Record) {
-    let long: Vec<_> = record
-        .iter()
-        .filter_map(|(field, value)| match dictionary::kind(table, field) {
-            Some(Kind::Text(max)) => {
-                let (end, _) = value.char_indices().nth(max)?;
-                Some((field.to_owned(), value[..end].to_owned()))
-            }
-            _ => None,
-        })
-        .collect();
-    for (field, value) in long {
-        record.set(&field, &value);
-    }
+    wire_time_of(at)
 }
 
 /// Journal fields are not stored in the row: each write becomes an entry.
 fn take_notes(table: &str, record: &mut Record) -> Vec<(String, String)> {
     let mut notes = Vec::new();
     for field in ["work_notes", "comments"] {
-        let journal =
-            dictionary::TASKS.contains(&table) || dictionary::kind(table, field) == Some(Kind::Journal);
+        let journal = dictionary::kind(table, field) == Some(Kind::Journal);
         if let Some(text) = journal.then(|| record.remove(field)).flatten()
             && !text.is_empty()
         {

@@ -13,9 +13,11 @@ mod auth;
 mod change_api;
 mod control;
 mod faults;
+mod queries;
 mod state_model;
 mod table_api;
 mod webhooks;
+mod work;
 
 const CHANGES: &str = "/api/now/table/change_request";
 const NORMAL: &str = "/api/sn_chg_rest/v1/change/normal";

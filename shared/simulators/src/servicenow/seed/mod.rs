@@ -1,6 +1,10 @@
 //! What a fresh instance holds: users, groups, a CI and a standard template, with the sys_ids of the
 //! vendor's demo data where other clients expect them.
 
+mod platform;
+
+pub use platform::MODELS;
+
 use super::approvals::CAB;
 use super::options::Account;
 use super::record::Record;
@@ -32,6 +36,7 @@ pub(super) fn fill(world: &mut World, accounts: &[Account]) {
     }
     put(world, "cmdb_ci", &[("sys_id", PAYMENTS_API), ("name", "payments-api"), ("install_status", "1")]);
     template(world);
+    platform::fill(world);
 }
 
 fn users(world: &mut World, accounts: &[Account]) {
@@ -46,6 +51,7 @@ pub(super) fn user(world: &mut World, mut account: Account) -> String {
         account.sys_id = world.new_id();
     }
     let email = format!("{}@example.com", account.user_name);
+    let zone = world.knobs.user_time_zone.clone().unwrap_or_else(|| "GMT".to_owned());
     let fields = [
         ("sys_id", account.sys_id.as_str()),
         ("user_name", &account.user_name),
@@ -53,7 +59,8 @@ pub(super) fn user(world: &mut World, mut account: Account) -> String {
         ("email", &email),
         ("active", "true"),
         ("locked_out", "false"),
-        ("time_zone", "GMT"),
+        ("time_zone", &zone),
+        ("user_password", super::shapes::STARS),
     ];
     put(world, "sys_user", &fields);
     let sys_id = account.sys_id.clone();
