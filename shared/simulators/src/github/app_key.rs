@@ -3,7 +3,8 @@
 use anyhow::Context;
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der, PublicKeyX509Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
-use base64::{Engine, engine::general_purpose::STANDARD};
+
+use crate::pem::pem;
 
 /// A key pair for a GitHub App: the client signs with the private half, the simulator checks with the public one.
 #[derive(Clone)]
@@ -27,16 +28,4 @@ impl AppKey {
             public_pem: pem("PUBLIC KEY", public.as_ref()),
         })
     }
-}
-
-/// RFC 7468: base64 in lines of 64 between the two markers.
-fn pem(label: &str, der: &[u8]) -> String {
-    let mut text = format!("-----BEGIN {label}-----\n");
-    for (index, letter) in STANDARD.encode(der).chars().enumerate() {
-        if index > 0 && index % 64 == 0 {
-            text.push('\n');
-        }
-        text.push(letter);
-    }
-    text + &format!("\n-----END {label}-----\n")
 }

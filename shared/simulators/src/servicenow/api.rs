@@ -1,6 +1,7 @@
 //! A request to the simulated API and its answer, apart from HTTP, so that a request can also be
 //! carried out later than it was asked; and the instance's error texts.
 
+use bytes::Bytes;
 use http::HeaderName;
 use serde_json::{Value, json};
 
@@ -35,7 +36,8 @@ pub(super) struct ApiRequest {
     pub(super) method: String,
     pub(super) path: String,
     pub(super) query: Vec<(String, String)>,
-    pub(super) body: bytes::Bytes,
+    pub(super) body: Bytes,
+    pub(super) content_type: Option<String>,
     pub(super) actor: Actor,
     /// Scheme and host, for links.
     pub(super) base_url: String,
@@ -75,8 +77,13 @@ impl ApiRequest {
 
     /// The table that the request is about, if it is about one.
     pub(super) fn table(&self) -> Option<&str> {
-        if let Some((_, rest)) = self.path.split_once("/table/") {
-            return rest.split('/').next();
+        for api in ["/table/", "/stats/", "/import/"] {
+            if let Some((_, rest)) = self.path.split_once(api) {
+                return rest.split('/').next();
+            }
+        }
+        if self.path.contains("/attachment") {
+            return Some("sys_attachment");
         }
         self.path.contains("/sn_chg_rest/").then_some("change_request")
     }
@@ -88,17 +95,52 @@ pub(super) struct ApiResponse {
     pub(super) status: u16,
     pub(super) headers: Vec<(HeaderName, String)>,
     pub(super) body: Option<Value>,
+    /// A file instead of JSON.
+    pub(super) raw: Option<Raw>,
+}
+
+/// A body that is no JSON.
+#[derive(Debug, Clone)]
+pub(super) struct Raw {
+    pub(super) content_type: String,
+    pub(super) bytes: Bytes,
 }
 
 impl ApiResponse {
     /// `{"result": ..}`.
     pub(super) fn result(status: u16, result: Value) -> Self {
-        Self { status, headers: Vec::new(), body: Some(json!({ "result": result })) }
+        Self { body: Some(json!({ "result": result })), ..Self::no_content() }.with_status(status)
     }
 
     /// 204.
     pub(super) fn no_content() -> Self {
-        Self { status: 204, headers: Vec::new(), body: None }
+        Self { status: 204, headers: Vec::new(), body: None, raw: None }
+    }
+
+    /// A file.
+    pub(super) fn raw(status: u16, raw: Raw) -> Self {
+        Self { raw: Some(raw), ..Self::no_content() }.with_status(status)
+    }
+
+    /// With another status.
+    pub(super) fn with_status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// Without what it says.
+    pub(super) fn without_body(mut self) -> Self {
+        (self.body, self.raw) = (None, None);
+        self
+    }
+
+    /// The body as it goes out.
+    pub(super) fn bytes(&self) -> Bytes {
+        match (&self.raw, &self.body) {
+            (Some(raw), _) => raw.bytes.clone(),
+            (None, Some(body)) => Bytes::from(body.to_string()),
+            (None, None) => Bytes::new(),
+        }
     }
 
     /// With one more header.

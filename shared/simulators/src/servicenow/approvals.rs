@@ -207,6 +207,10 @@ fn pass(world: &mut World, change: &str) {
         ask(world, change);
     } else {
         changes::move_by_platform(world, change, SCHEDULED, "approved");
+        if let Some(after) = world.knobs.approval_flap_ms {
+            let change = change.to_owned();
+            world.later(after, Later::Revoke { change });
+        }
     }
 }
 

@@ -1,51 +1,43 @@
-//! Who asks: basic authentication, OAuth bearer tokens and API keys.
+//! Who asks: basic authentication, OAuth bearer tokens, API keys and client certificates.
+
+mod grants;
+mod tokens;
+
+pub(super) use grants::token;
+pub(super) use tokens::Tokens;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Duration, Utc};
 use http::HeaderMap;
-use serde_json::{Value, json};
 
 use super::api::Actor;
-use super::options::Options;
+use super::options::{Account, Options};
 use super::world::World;
 
-/// Access tokens that were issued; the last of each client is the current one.
-#[derive(Debug, Default)]
-pub(super) struct Tokens(Vec<Token>);
-
-const TOKENS_MAX: usize = 1000;
-
-#[derive(Debug)]
-struct Token {
-    value: String,
-    client_id: String,
-    user_name: String,
-    expires: DateTime<Utc>,
+/// What a caller shows.
+pub(super) struct Shown<'a> {
+    pub(super) headers: &'a HeaderMap,
+    /// An API key may stand in the query too.
+    pub(super) query: &'a [(String, String)],
+    /// SHA-256 of the client's certificate.
+    pub(super) certificate: Option<&'a str>,
 }
 
-impl Tokens {
-    /// Makes every token invalid.
-    pub(super) fn revoke(&mut self) {
-        self.0.clear();
-    }
+const API_KEY: &str = "x-sn-apikey";
 
-    fn user_of(&self, value: &str, now: DateTime<Utc>) -> Option<&str> {
-        let mut live = self.0.iter().filter(|token| token.expires > now);
-        let found = live.find(|token| token.value == value);
-        found.map(|token| token.user_name.as_str())
-    }
-}
-
-/// The user behind a request's headers.
-pub(super) fn actor(world: &World, options: &Options, headers: &HeaderMap) -> Option<Actor> {
-    let header = |name: &str| headers.get(name)?.to_str().ok();
-    if let Some(key) = header("x-sn-apikey") {
+/// The user behind a request.
+pub(super) fn actor(world: &World, options: &Options, shown: &Shown<'_>) -> Option<Actor> {
+    let header = |name: &str| shown.headers.get(name)?.to_str().ok();
+    let in_query = || shown.query.iter().find(|(name, _)| name == API_KEY).map(|(_, key)| key.as_str());
+    if let Some(key) = header(API_KEY).or_else(in_query) {
         let mut keys = options.api_keys.iter();
         let (_, user) = keys.find(|(known, _)| known == key)?;
         return user_named(world, user);
     }
-    let (scheme, rest) = header("authorization")?.split_once(' ')?;
+    let Some(authorization) = header("authorization") else {
+        return certified(world, shown.certificate?);
+    };
+    let (scheme, rest) = authorization.split_once(' ')?;
     if scheme.eq_ignore_ascii_case("bearer") {
         return user_named(world, world.tokens.user_of(rest, world.now)?);
     }
@@ -59,6 +51,14 @@ pub(super) fn actor(world: &World, options: &Options, headers: &HeaderMap) -> Op
     user_named(world, name)
 }
 
+/// The user whose certificate this is: a row of `sys_user_certificate` says so.
+fn certified(world: &World, fingerprint: &str) -> Option<Actor> {
+    let mut rows = world.rows("sys_user_certificate").map(|(_, row)| row);
+    let row = rows.find(|row| row.get("fingerprint") == fingerprint && row.get("active") != "false")?;
+    let user = world.row("sys_user", row.get("user"))?;
+    user_named(world, user.get("user_name"))
+}
+
 /// A user by name, if the account exists and is active.
 pub(super) fn user_named(world: &World, name: &str) -> Option<Actor> {
     let account = world.accounts.iter().find(|known| known.user_name == name)?;
@@ -69,53 +69,4 @@ pub(super) fn user_named(world: &World, name: &str) -> Option<Actor> {
         sys_id: account.sys_id.clone(),
         roles: account.roles.clone(),
     })
-}
-
-/// `POST /oauth_token.do`: status and body. Every failure looks alike.
-pub(super) fn token(world: &mut World, options: &Options, body: &[u8]) -> (u16, Value) {
-    let form: Vec<_> = url::form_urlencoded::parse(body).into_owned().collect();
-    let given = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let client = options.oauth_clients.iter().find(|client| {
-        given("client_id") == Some(&client.client_id) && given("client_secret") == Some(&client.client_secret)
-    });
-    let user = client.and_then(|client| user_named(world, &client.user_name));
-    match (given("grant_type"), client, user) {
-        (Some("client_credentials"), Some(client), Some(user)) => {
-            let (value, seconds) = current(world, &client.client_id, &user.user_name);
-            let body = json!({
-                "access_token": value,
-                "scope": "useraccount",
-                "token_type": "Bearer",
-                "expires_in": seconds,
-            });
-            (200, body)
-        }
-        _ => {
-            let body = json!({ "error_description": "access_denied", "error": "server_error" });
-            (401, body)
-        }
-    }
-}
-
-/// Within its lifetime the same token is given again, with what is left of it.
-fn current(world: &mut World, client_id: &str, user_name: &str) -> (String, i64) {
-    let now = world.now;
-    world.tokens.0.retain(|token| token.expires > now);
-    let mut live = world.tokens.0.iter();
-    if let Some(token) = live.find(|token| token.client_id == client_id) {
-        return (token.value.clone(), (token.expires - now).num_seconds());
-    }
-    let lifetime = world.knobs.token_lifetime_s;
-    let token = Token {
-        value: format!("{}{}", world.new_id(), world.new_id()),
-        client_id: client_id.to_owned(),
-        user_name: user_name.to_owned(),
-        expires: now + Duration::seconds(lifetime),
-    };
-    let value = token.value.clone();
-    if world.tokens.0.len() >= TOKENS_MAX {
-        world.tokens.0.remove(0);
-    }
-    world.tokens.0.push(token);
-    (value, lifetime)
 }

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::webhook::WebhookTarget;
-use super::{Account, Fault, ServiceNow, input, wire};
+use super::{Account, Fault, ServiceNow, answers, input};
 use crate::request_log::RequestFilter;
 
 /// Why the control plane could not do as asked.
@@ -100,11 +100,11 @@ async fn guard(State(sim): State<ServiceNow>, request: Request, next: Next) -> R
     if let Some(token) = &sim.inner.options.control_token
         && given.is_none_or(|given| given.as_bytes() != format!("Bearer {token}").as_bytes())
     {
-        return wire::dated(StatusCode::UNAUTHORIZED.into_response(), now);
+        return answers::dated(StatusCode::UNAUTHORIZED.into_response(), now);
     }
     sim.settle_due(now);
     let response = next.run(request).await;
-    wire::dated(response, sim.clock().now())
+    answers::dated(response, sim.clock().now())
 }
 
 async fn reset(State(sim): State<ServiceNow>) -> Answer {

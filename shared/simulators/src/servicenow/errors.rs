@@ -14,14 +14,11 @@ pub(super) struct ApiError {
 
 impl From<ApiError> for ApiResponse {
     fn from(error: ApiError) -> Self {
-        Self {
-            status: error.status,
-            headers: Vec::new(),
-            body: Some(json!({
-                "error": { "message": error.message, "detail": error.detail },
-                "status": "failure",
-            })),
-        }
+        let body = json!({
+            "error": { "message": error.message, "detail": error.detail },
+            "status": "failure",
+        });
+        Self { body: Some(body), ..Self::no_content() }.with_status(error.status)
     }
 }
 
@@ -118,7 +115,24 @@ impl ApiError {
         )
     }
 
-    pub(super) fn rate_limited() -> Self {
-        Self::new(429, "Rate limit exceeded", "Rate limit of 100 requests per hour for Table API exceeded")
+    pub(super) fn rate_limited(per_hour: u64) -> Self {
+        let detail = format!("Rate limit of {per_hour} requests per hour for Table API exceeded");
+        Self::new(429, "Rate limit exceeded", detail)
+    }
+
+    pub(super) fn too_large() -> Self {
+        Self::new(413, "Request entity too large", "The file is larger than com.glide.attachment.max_size")
+    }
+
+    pub(super) fn not_acceptable(accept: &str) -> Self {
+        Self::new(406, "Not Acceptable", format!("{accept} is not served"))
+    }
+
+    pub(super) fn unsupported_media_type(given: &str) -> Self {
+        Self::new(415, "Unsupported Media Type", format!("{given} is not understood"))
+    }
+
+    pub(super) fn header_missing(name: &str) -> Self {
+        Self::new(400, "Exception while reading request", format!("The header {name} is missing"))
     }
 }

@@ -148,6 +148,11 @@ pub enum Effect {
         #[serde(default = "quota_ms")]
         hang_ms: u64,
     },
+    /// The write is done, the answer is a bare status: what a proxy in front says, such as 504.
+    StatusAfterCommit {
+        /// HTTP status.
+        code: u16,
+    },
     /// The write is done, then the connection breaks.
     ResetConnectionAfterCommit,
     /// The record is created, the answer says that it was not allowed: the caller may not read it back.
@@ -165,8 +170,11 @@ pub enum Effect {
         body: Option<Value>,
     },
     /// The page of a hibernating developer instance.
-    #[serde(rename = "html_200")]
+    #[serde(rename = "html_200", alias = "hibernate_html_200")]
     Html200,
+    /// The page on which people log in.
+    #[serde(rename = "login_html_200")]
+    LoginHtml200,
     /// The page of an instance in maintenance.
     #[serde(rename = "maintenance_503")]
     Maintenance503,
@@ -194,6 +202,21 @@ pub enum Effect {
         /// Name of the field.
         field: String,
     },
+    /// Records that the caller may not see: 404 by sys_id, and left out of a page that counted them.
+    AclHideRecord {
+        /// Encoded query of the records.
+        query: String,
+    },
+    /// A field that the caller may not write: it is ignored without a word.
+    AclIgnoreWrite {
+        /// Name of the field.
+        field: String,
+    },
+    /// Before the change is created, another product has one with the same correlation id.
+    DuplicateCorrelationPreexisting {
+        /// Its `correlation_display`.
+        display: String,
+    },
     /// `state` shows a value that nobody knows.
     UnknownState {
         /// The value.
@@ -217,7 +240,10 @@ impl Effect {
     /// Some effects make sense for one method only and leave others alone.
     fn concerns(&self, method: &str) -> bool {
         match self {
-            Self::CreateThen403 | Self::CreateThenEmpty201 => method == "POST",
+            Self::CreateThen403 | Self::CreateThenEmpty201 | Self::DuplicateCorrelationPreexisting { .. } => {
+                method == "POST"
+            }
+            Self::AclIgnoreWrite { .. } => matches!(method, "POST" | "PATCH" | "PUT"),
             Self::ErrorIn200Stream { .. } => method == "GET",
             _ => true,
         }
@@ -225,7 +251,15 @@ impl Effect {
 
     /// Effects that go together with others; of all else only one hits a request.
     fn combines(&self) -> bool {
-        matches!(self, Self::Latency { .. } | Self::AclHide { .. } | Self::UnknownState { .. })
+        matches!(
+            self,
+            Self::Latency { .. }
+                | Self::AclHide { .. }
+                | Self::AclHideRecord { .. }
+                | Self::AclIgnoreWrite { .. }
+                | Self::DuplicateCorrelationPreexisting { .. }
+                | Self::UnknownState { .. }
+        )
     }
 }
 
@@ -234,6 +268,9 @@ impl Effect {
 pub(super) struct Plan {
     pub(super) latency: Duration,
     pub(super) hidden: Vec<String>,
+    pub(super) hidden_records: Vec<String>,
+    pub(super) unwritable: Vec<String>,
+    pub(super) duplicate: Option<String>,
     pub(super) state: Option<String>,
     pub(super) effect: Option<Effect>,
 }
@@ -276,6 +313,9 @@ impl Faults {
             match fault.effect.clone() {
                 Effect::Latency { ms } => plan.latency += Duration::from_millis(ms),
                 Effect::AclHide { field } => plan.hidden.push(field),
+                Effect::AclHideRecord { query } => plan.hidden_records.push(query),
+                Effect::AclIgnoreWrite { field } => plan.unwritable.push(field),
+                Effect::DuplicateCorrelationPreexisting { display } => plan.duplicate = Some(display),
                 Effect::UnknownState { value } => plan.state = Some(value),
                 other => plan.effect = Some(other),
             }

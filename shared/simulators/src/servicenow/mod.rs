@@ -15,28 +15,38 @@ use crate::clock::SimClock;
 use crate::journal::Journal;
 use crate::outbox::Outbox;
 use crate::request_log::RequestLog;
+use crate::tls::ServerTls;
 
 mod actions;
+mod answers;
 mod api;
 mod approvals;
+mod attachment_api;
 mod auth;
+mod batch_api;
 mod change_api;
 mod change_tasks;
 mod changes;
+mod conditions;
 mod control;
 mod dictionary;
 mod errors;
 mod faults;
+mod import_api;
 mod input;
+mod limits;
 mod options;
+mod past;
 mod policies;
 mod query;
 mod record;
 mod records;
+mod routes;
 pub mod seed;
 mod select;
 mod shapes;
 mod states;
+mod stats_api;
 mod table_api;
 mod webhook;
 mod wire;
@@ -49,10 +59,12 @@ mod tests;
 
 pub use control::ControlError;
 pub use faults::{Effect, Fault, FaultMatch};
+pub use limits::SemaphoreKnob;
 pub use options::{Account, InitialStatePolicy, Knobs, OauthClient, Options, ResultShape, ValueTypes};
 pub use webhook::{Encoding, WebhookTarget};
 
 use faults::Faults;
+use limits::Pool;
 use webhook::Webhooks;
 use world::{Later, World};
 
@@ -68,6 +80,7 @@ struct Inner {
     requests: RequestLog,
     journal: Journal,
     faults: Faults,
+    pool: Pool,
     world: Mutex<World>,
     scheduled: watch::Sender<u64>,
 }
@@ -84,6 +97,7 @@ impl ServiceNow {
                 requests: RequestLog::default(),
                 journal,
                 faults: Faults::default(),
+                pool: Pool::default(),
                 world: Mutex::new(world),
                 scheduled: watch::Sender::new(0),
             }),
@@ -99,6 +113,15 @@ impl ServiceNow {
     /// Binds the router, delivers webhooks and lets late effects happen, until the handle is aborted.
     pub async fn serve(&self, addr: SocketAddr) -> io::Result<(SocketAddr, JoinHandle<()>)> {
         crate::serve::serve_with(self.router(), addr, self.background()).await
+    }
+
+    /// Binds the router over TLS, beside `serve`; nothing is delivered or settled by this one.
+    pub async fn serve_tls(
+        &self,
+        addr: SocketAddr,
+        tls: ServerTls,
+    ) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+        crate::serve::serve_tls(self.router(), addr, tls).await
     }
 
     /// Delivers webhooks and settles late effects for as long as the future lives.
@@ -248,10 +271,11 @@ fn fresh_world(options: &Options, outbox: &Outbox, journal: &Journal) -> World {
 fn settle(world: &mut World, effect: Later) {
     match effect {
         Later::Commit(request) => {
-            wire::dispatch(world, &request);
+            routes::dispatch(world, &request);
         }
         Later::AskApprovers { change, level } => approvals::create_rows(world, &change, level),
         // Whoever was asked may have been answered for meanwhile.
+        Later::Revoke { change } => approvals::revoke(world, &change),
         Later::AutoApprove { change } => {
             let _ = actions::answer(world, &change, None, "approved", "");
         }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::SemaphoreKnob;
 use super::webhook::WebhookTarget;
 use crate::clock::SimClock;
 
@@ -15,6 +16,8 @@ pub struct Options {
     pub accounts: Vec<Account>,
     /// OAuth registry entries for client credentials.
     pub oauth_clients: Vec<OauthClient>,
+    /// Public keys (PEM, RSA) that check the assertions of a JWT bearer grant, by client id.
+    pub jwt_keys: Vec<(String, String)>,
     /// Inbound API keys for the header `x-sn-apikey`, each with its user name.
     pub api_keys: Vec<(String, String)>,
     /// Where the instance differs from the documented behaviour.
@@ -39,6 +42,7 @@ impl Default for Options {
                 client_secret: "interlock-client-secret".to_owned(),
                 user_name: "interlock".to_owned(),
             }],
+            jwt_keys: Vec::new(),
             api_keys: Vec::new(),
             knobs: Knobs::default(),
             webhook: None,
@@ -176,6 +180,22 @@ pub struct Knobs {
     pub chg_abort_status: u16,
     /// A caller-chosen sys_id on insert is kept.
     pub honour_chosen_sys_id: bool,
+    /// A request without `Accept`, or with a body and no `Content-Type`, is refused with 400.
+    pub strict_headers: bool,
+    /// A longer address is refused with 414; without it only an endless path is.
+    pub uri_bytes_max: Option<usize>,
+    /// Threads and queue of a node; a request that finds the queue full gets a bare 429.
+    pub semaphore: Option<SemaphoreKnob>,
+    /// Rate-limit rules are enforced on counts that are this old.
+    pub rate_limit_flush_s: u64,
+    /// Property `com.glide.attachment.max_size`, in bytes.
+    pub attachment_bytes_max: u64,
+    /// A request that takes longer is cancelled before it commits.
+    pub quota_ms: Option<u64>,
+    /// How long a request within a batch takes of the batch's 30 s.
+    pub batch_item_ms: u64,
+    /// Lists come from a replica that is this far behind.
+    pub list_lag_ms: u64,
     /// Text that is too long is cut without a word.
     pub string_truncate: bool,
     /// A write that moves a problem's state is answered with 200 and the old state.
@@ -192,10 +212,16 @@ pub struct Knobs {
     pub approval_delay_ms: u64,
     /// When set, whoever is asked approves so long after being asked.
     pub auto_approve_ms: Option<u64>,
+    /// An approved change is asked about anew so long after its approval.
+    pub approval_flap_ms: Option<u64>,
     /// A rejection leaves `approval` at `not requested` instead of `rejected`.
     pub reject_resets_approval: bool,
     /// Lifetime of an access token in seconds.
     pub token_lifetime_s: i64,
+    /// Property `glide.oauth.inbound.client.credential.grant_type.enabled`.
+    pub client_credentials_enabled: bool,
+    /// Status of a refused token request: 401, and 400 on some instances.
+    pub token_error_status: u16,
     /// Basic authentication is refused although the password is right.
     pub basic_gate_401: bool,
     /// A change that is closed or cancelled takes no notes.
@@ -213,6 +239,14 @@ impl Default for Knobs {
             chg_value_types: ValueTypes::Number,
             chg_abort_status: 403,
             honour_chosen_sys_id: true,
+            strict_headers: false,
+            uri_bytes_max: None,
+            semaphore: None,
+            rate_limit_flush_s: 30,
+            attachment_bytes_max: 1024 * 1024 * 1024,
+            quota_ms: None,
+            batch_item_ms: 5,
+            list_lag_ms: 0,
             string_truncate: true,
             problem_state_ignored: true,
             model_driven: true,
@@ -221,8 +255,11 @@ impl Default for Knobs {
             approval_levels: 2,
             approval_delay_ms: 0,
             auto_approve_ms: None,
+            approval_flap_ms: None,
             reject_resets_approval: false,
             token_lifetime_s: 1800,
+            client_credentials_enabled: true,
+            token_error_status: 401,
             basic_gate_401: false,
             closed_refuses_notes: false,
         }

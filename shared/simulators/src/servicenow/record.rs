@@ -50,7 +50,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Record {
 }
 
 /// The rows of a table in the order in which they came.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Table {
     rows: Vec<Record>,
     place: HashMap<String, usize>,

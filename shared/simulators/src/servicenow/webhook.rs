@@ -43,6 +43,9 @@ pub struct WebhookTarget {
     /// Every second webhook travels this much longer, so that later ones overtake it.
     #[serde(default)]
     pub reorder_ms: u64,
+    /// A webhook is sent so long before its transaction is visible to readers.
+    #[serde(default)]
+    pub early_ms: u64,
 }
 
 impl WebhookTarget {
@@ -58,6 +61,7 @@ impl WebhookTarget {
             duplicates: 0,
             drop_rate: 0.0,
             reorder_ms: 0,
+            early_ms: 0,
         }
     }
 
@@ -117,6 +121,11 @@ pub(super) struct Webhooks {
 impl Webhooks {
     pub(super) fn new(target: Option<WebhookTarget>, outbox: Outbox) -> Self {
         Self { target, outbox, emitted: 0, owed_drops: 0.0 }
+    }
+
+    /// How long a write is not visible after its webhook.
+    pub(super) fn early_ms(&self) -> u64 {
+        self.target.as_ref().map_or(0, |target| target.early_ms)
     }
 
     /// Puts a webhook and its copies into the outbox, unless it is one of those that get lost.

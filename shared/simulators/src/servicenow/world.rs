@@ -1,15 +1,21 @@
 //! The instance's memory: tables, counters and what is still to happen. Every write ends in `add` or
 //! `save`, which keep the system fields, the journal and the webhooks true.
 
+mod effects;
+mod readers;
+
 use std::collections::{BTreeMap, HashMap};
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
 use super::api::{Actor, ApiError, ApiRequest};
 use super::auth::Tokens;
 use super::dictionary::{self, Kind};
+use super::limits::Counts;
 use super::options::{Account, Knobs};
+use super::past::Past;
 use super::query::Asker;
 use super::record::{Record, Table};
 use super::webhook::Webhooks;
@@ -23,6 +29,8 @@ pub(super) enum Later {
     Commit(Box<ApiRequest>),
     /// The approvals of this level appear.
     AskApprovers { change: String, level: u8 },
+    /// The approval is taken back.
+    Revoke { change: String },
     /// Whoever is asked says yes.
     AutoApprove { change: String },
 }
@@ -38,6 +46,10 @@ pub(super) struct World {
     pub(super) tokens: Tokens,
     pub(super) webhooks: Webhooks,
     pub(super) journal: Journal,
+    pub(super) counts: Counts,
+    /// Contents of attachments, by sys_id.
+    contents: HashMap<String, Bytes>,
+    past: Past,
     tables: BTreeMap<String, Table>,
     schedule: Vec<(DateTime<Utc>, Later)>,
     /// Approver rows by change, so that a long run does not search all of them at each step.
@@ -64,6 +76,9 @@ impl World {
             tokens: Tokens::default(),
             webhooks,
             journal,
+            counts: Counts::default(),
+            contents: HashMap::new(),
+            past: Past::default(),
             tables: BTreeMap::new(),
             schedule: Vec::new(),
             approver_rows: HashMap::new(),
@@ -130,6 +145,14 @@ impl World {
         ids.filter_map(|id| self.row("change_task", id))
     }
 
+    /// The number of the next import set.
+    pub(super) fn next_import_set(&mut self) -> String {
+        let next = self.numbers.entry("ISET").or_insert(10_001);
+        let number = format!("ISET{next:07}");
+        *next += 1;
+        number
+    }
+
     /// A new 32-digit id; the same seed gives the same ids.
     pub(super) fn new_id(&mut self) -> String {
         self.made += 1;
@@ -179,6 +202,7 @@ impl World {
         self.cut(table, &mut record);
         let notes = take_notes(table, &mut record);
         let sys_id = record.get("sys_id").to_owned();
+        self.remember(table, &sys_id);
         let rows = self.tables.entry(table.to_owned()).or_default();
         if !rows.insert(record.clone()) {
             return Err(ApiError::duplicate_key(&sys_id));
@@ -191,7 +215,7 @@ impl World {
             let change = record.get("change_request").to_owned();
             self.task_rows.entry(change).or_default().push(sys_id.clone());
         }
-        let told = record.iter().filter(|(field, _)| TOLD_AT_CREATION.contains(field));
+        let told = record.iter().filter(|(field, _)| effects::TOLD_AT_CREATION.contains(field));
         self.note_effect(table, &record, actor, "record.created", told);
         self.keep_notes(table, &sys_id, notes, actor);
         self.emit(table, &sys_id);
@@ -203,6 +227,7 @@ impl World {
         self.cut(table, &mut changes);
         let notes = take_notes(table, &mut changes);
         let now = wire_time(self.now);
+        self.remember(table, sys_id);
         let rows = self.tables.get_mut(table);
         let Some(row) = rows.and_then(|rows| rows.get_mut(sys_id)) else {
             return false;
@@ -227,7 +252,9 @@ impl World {
 
     /// Takes a row out.
     pub(super) fn delete(&mut self, table: &str, sys_id: &str, actor: &str) -> Option<Record> {
+        self.remember(table, sys_id);
         let gone = self.tables.get_mut(table)?.remove(sys_id)?;
+        self.contents.remove(sys_id);
         self.note_effect(table, &gone, actor, "record.deleted", std::iter::empty());
         Some(gone)
     }
@@ -274,73 +301,7 @@ impl World {
             record.set(&field, &value);
         }
     }
-
-    fn keep_notes(&mut self, table: &str, sys_id: &str, notes: Vec<(String, String)>, actor: &str) {
-        for (element, value) in notes {
-            let entry = Record::of(&[
-                ("name", table),
-                ("element", &element),
-                ("element_id", sys_id),
-                ("value", &value),
-            ]);
-            // A generated id is unique, so the row is always new.
-            let _ = self.add("sys_journal_field", entry, actor);
-        }
-    }
-
-    fn emit(&mut self, table: &str, sys_id: &str) {
-        let Some(row) = self.row(table, sys_id) else {
-            return;
-        };
-        let change = match table {
-            "change_request" => Some(row),
-            "sysapproval_approver" => self.row("change_request", row.get("sysapproval")),
-            _ => return,
-        };
-        let body = super::webhook::payload(table, row, change);
-        self.webhooks.emit(self.now, &body);
-    }
-
-    fn note_effect<'a>(
-        &self,
-        table: &str,
-        row: &Record,
-        actor: &str,
-        what: &str,
-        set: impl Iterator<Item = (&'a str, &'a str)>,
-    ) {
-        let mut ids =
-            vec![("table".to_owned(), table.to_owned()), ("sys_id".to_owned(), row.get("sys_id").to_owned())];
-        for known in ["number", "correlation_id", "sysapproval", "approver", "element_id"] {
-            if !row.get(known).is_empty() {
-                ids.push((known.to_owned(), row.get(known).to_owned()));
-            }
-        }
-        for (field, value) in set.filter(|(field, _)| !field.starts_with("sys_")) {
-            let short: String = value.chars().take(JOURNAL_VALUE_MAX).collect();
-            ids.push((format!("set.{field}"), short));
-        }
-        let ids: Vec<_> = ids.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
-        self.journal.record(self.now, actor, what, &ids);
-    }
 }
-
-/// What the journal tells of a new record; the rest are defaults.
-const TOLD_AT_CREATION: [&str; 12] = [
-    "approval",
-    "assignment_group",
-    "chg_model",
-    "correlation_display",
-    "element",
-    "end_date",
-    "parent",
-    "short_description",
-    "start_date",
-    "state",
-    "type",
-    "value",
-];
-const JOURNAL_VALUE_MAX: usize = 300;
 
 /// A date-time as the instance writes it.
 pub(super) fn wire_time(at: DateTime<Utc>) -> String {

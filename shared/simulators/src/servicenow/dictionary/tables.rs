@@ -105,7 +105,7 @@ pub(in crate::servicenow) fn extends(name: &str, ancestor: &str) -> bool {
 }
 
 /// The tables whose rows a query on this one sees.
-pub(in crate::servicenow) fn with_children<'a>(name: &'a str) -> impl Iterator<Item = &'a str> {
+pub(in crate::servicenow) fn with_children(name: &str) -> impl Iterator<Item = &str> {
     let children = TABLES.iter().filter(move |table| table.extends == Some(name));
     std::iter::once(name).chain(children.map(|table| table.name))
 }

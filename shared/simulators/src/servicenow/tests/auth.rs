@@ -87,3 +87,81 @@ async fn the_request_log_holds_no_secret() {
     assert!(!log.contains("secret") && !log.contains("Basic"));
     assert!(log.contains("\"user\":\"interlock\""));
 }
+
+async fn grant(sim: &ServiceNow, form: &str) -> Answer {
+    let form = format!("client_id=interlock-client&client_secret=interlock-client-secret&{form}");
+    let request = bare("POST", "/oauth_token.do").header("content-type", "application/x-www-form-urlencoded");
+    send(sim, request.body(Body::from(form)).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_password_buys_a_token_of_that_user_and_a_refresh_token() {
+    let sim = instance();
+    let wrong = grant(&sim, "grant_type=password&username=bob.cab&password=wrong").await;
+    assert_eq!(wrong.status, 401);
+    let first = grant(&sim, "grant_type=password&username=bob.cab&password=bob").await.json();
+    assert_eq!(with_token(&sim, &first["access_token"]).await.status, 200);
+    assert_eq!(sim.requests().find(&Default::default())[2].user, "bob.cab");
+    advance(&sim, 600_000);
+    let refresh =
+        format!("grant_type=refresh_token&refresh_token={}", first["refresh_token"].as_str().unwrap());
+    let second = grant(&sim, &refresh).await.json();
+    assert_ne!(first["access_token"], second["access_token"]);
+    assert_eq!((&second["refresh_token"], &second["expires_in"]), (&first["refresh_token"], &json!(1800)));
+    let unknown = grant(&sim, "grant_type=refresh_token&refresh_token=unknown").await;
+    assert_eq!(unknown.json()["error_description"], "access_denied");
+}
+
+#[tokio::test]
+async fn client_credentials_give_no_refresh_token_and_need_their_property() {
+    let sim = instance();
+    assert!(grant(&sim, "grant_type=client_credentials").await.json().get("refresh_token").is_none());
+    let sim = with_knobs(|knobs| {
+        knobs.client_credentials_enabled = false;
+        knobs.token_error_status = 400;
+    });
+    assert_eq!(grant(&sim, "grant_type=client_credentials").await.status, 400);
+}
+
+#[tokio::test]
+async fn token_short_life_ends_tokens_early() {
+    let sim = with_knobs(|knobs| knobs.token_lifetime_s = 5);
+    let issued = token(&sim, "interlock-client-secret").await.json();
+    assert_eq!(issued["expires_in"], 5);
+    advance(&sim, 5000);
+    assert_eq!(with_token(&sim, &issued["access_token"]).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_assertion_that_the_clients_key_signed_buys_a_token() {
+    let key = crate::github::AppKey::generate().unwrap();
+    let public = key.public_pem.clone();
+    let jwt_keys = vec![("interlock-client".to_owned(), public)];
+    let sim = instance_with(Options { jwt_keys, ..Options::default() });
+    let signed = |exp: i64, aud: &str| {
+        let claims = json!({ "iss": "interlock-client", "sub": "bob.cab", "aud": aud, "exp": exp });
+        let key = jsonwebtoken::EncodingKey::from_rsa_pem(key.private_pem.as_bytes()).unwrap();
+        jsonwebtoken::encode(&jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256), &claims, &key)
+            .unwrap()
+    };
+    let ask = async |assertion: String| {
+        let kind = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
+        grant(&sim, &format!("grant_type={kind}&assertion={assertion}")).await
+    };
+    let now = sim.clock().now().timestamp();
+    let granted = ask(signed(now + 60, "interlock-client")).await;
+    assert_eq!(granted.status, 200, "{}", granted.text);
+    assert_eq!(with_token(&sim, &granted.json()["access_token"]).await.status, 200);
+    assert_eq!(ask(signed(now - 1, "interlock-client")).await.status, 401);
+    assert_eq!(ask(signed(now + 60, "somebody else")).await.status, 401);
+    assert_eq!(ask("nonsense".to_owned()).await.status, 401);
+}
+
+#[tokio::test]
+async fn an_api_key_may_stand_in_the_query_and_is_not_logged() {
+    let api_keys = vec![("k1".to_owned(), "interlock".to_owned())];
+    let sim = instance_with(Options { api_keys, ..Options::default() });
+    let uri = format!("{CHANGES}?x-sn-apikey=k1");
+    assert_eq!(send(&sim, bare("GET", &uri).body(Body::empty()).unwrap()).await.status, 200);
+    assert!(!serde_json::to_string(&sim.requests().find(&Default::default())).unwrap().contains("k1"));
+}

@@ -9,13 +9,18 @@ use super::seed::{CHANGE_MANAGEMENT, NETWORK};
 use super::*;
 
 mod approvals;
+mod attachments;
 mod auth;
 mod change_api;
 mod control;
 mod faults;
+mod https;
+mod limits;
+mod more_apis;
 mod queries;
 mod state_model;
 mod table_api;
+mod visibility;
 mod webhooks;
 mod work;
 

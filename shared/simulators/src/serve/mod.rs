@@ -1,6 +1,8 @@
 //! Binds a simulator to a socket. An answer that carries `RESET_HEADER` is not sent:
 //! the connection is reset instead, as by a load balancer that dies.
 
+mod tls;
+
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +21,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use crate::tls::ServerTls;
+use tls::TlsListener;
+
 /// In process this header says that the connection was cut; on a socket it really is.
 pub const RESET_HEADER: &str = "x-sim-reset";
 
@@ -35,7 +40,7 @@ pub async fn serve_with(
 ) -> io::Result<(SocketAddr, JoinHandle<()>)> {
     let listener = TcpListener::bind(addr).await?;
     let bound = listener.local_addr()?;
-    let service = router.layer(from_fn(cut_connection)).into_make_service_with_connect_info::<Cut>();
+    let service = router.layer(from_fn(cut_connection)).into_make_service_with_connect_info::<Peer>();
     let handle = tokio::spawn(async move {
         tokio::select! {
             served = axum::serve(CuttingListener(listener), service) => {
@@ -49,24 +54,65 @@ pub async fn serve_with(
     Ok((bound, handle))
 }
 
+/// As `serve`, over TLS.
+pub async fn serve_tls(
+    router: Router,
+    addr: SocketAddr,
+    tls: ServerTls,
+) -> io::Result<(SocketAddr, JoinHandle<()>)> {
+    let listener = TcpListener::bind(addr).await?;
+    let bound = listener.local_addr()?;
+    let (listener, handshakes) = TlsListener::new(listener, tls)?;
+    let service = router.layer(from_fn(cut_connection)).into_make_service_with_connect_info::<Peer>();
+    let handle = tokio::spawn(async move {
+        tokio::select! {
+            served = axum::serve(listener, service) => {
+                if let Err(error) = served {
+                    tracing::error!(%error, "simulator stopped");
+                }
+            }
+            () = handshakes => {}
+        }
+    });
+    Ok((bound, handle))
+}
+
+/// What is known of a connection.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Peer {
+    cut: Cut,
+    /// Whether it is encrypted.
+    pub(crate) tls: bool,
+    /// SHA-256 of the certificate that the client showed.
+    pub(crate) certificate: Option<String>,
+}
+
+impl Peer {
+    /// What is known of the connection that a request came by; in process nothing is.
+    pub(crate) fn of(request: &Request) -> Self {
+        let info = request.extensions().get::<ConnectInfo<Self>>();
+        info.map(|ConnectInfo(peer)| peer.clone()).unwrap_or_default()
+    }
+}
+
 /// Shared between a connection and its requests: once set, nothing more is written.
 #[derive(Debug, Clone, Default)]
 struct Cut(Arc<AtomicBool>);
 
-impl Connected<IncomingStream<'_, CuttingListener>> for Cut {
+impl Connected<IncomingStream<'_, CuttingListener>> for Peer {
     fn connect_info(stream: IncomingStream<'_, CuttingListener>) -> Self {
-        stream.io().cut.clone()
+        Self { cut: stream.io().cut.clone(), ..Self::default() }
     }
 }
 
 async fn cut_connection(
-    Extension(ConnectInfo(cut)): Extension<ConnectInfo<Cut>>,
+    Extension(ConnectInfo(peer)): Extension<ConnectInfo<Peer>>,
     request: Request,
     next: Next,
 ) -> Response {
     let response = next.run(request).await;
     if response.headers().contains_key(RESET_HEADER) {
-        cut.0.store(true, Ordering::SeqCst);
+        peer.cut.0.store(true, Ordering::SeqCst);
     }
     response
 }

@@ -1,0 +1,71 @@
+//! An instance for clients that others wrote: over HTTP and HTTPS, with a little demo data, until it is ended.
+//!
+//! `cargo run -p interlock-simulators --example servicenow -- <folder>` writes into the folder, in this order,
+//! `ca.pem`, `client.pem` (the certificate and key of the user `interlock`) and `ready.json`.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use interlock_simulators::servicenow::{ControlError, Knobs, Options, ServiceNow};
+use interlock_simulators::tls::TestAuthority;
+use serde_json::json;
+
+/// Sys_id of the user `interlock`.
+const INTERLOCK: &str = "26fbff173b331300ad3cc9bb34efc4bd";
+/// Sys_id of the user `admin`.
+const ADMIN: &str = "6816f79cc0a8016401c5a33be04be441";
+/// More than a client reads at once.
+const LOG_ENTRIES: usize = 700;
+const PROBLEMS: usize = 12;
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let folder = PathBuf::from(std::env::args().nth(1).context("name a folder")?);
+    // As instances do: what a query says in vain is ignored. People sit in California.
+    let knobs =
+        Knobs { strict_queries: false, user_time_zone: Some("US/Pacific".to_owned()), ..Knobs::default() };
+    let instance = ServiceNow::new(Options { knobs, ..Options::default() });
+    let authority = TestAuthority::new()?;
+    let identity = authority.client("interlock")?;
+    seed(&instance, &identity.fingerprint)?;
+    let any = ([127, 0, 0, 1], 0).into();
+    let (http, _http) = instance.serve(any).await?;
+    let (https, _https) = instance.serve_tls(any, authority.server(&["localhost", "127.0.0.1"])?).await?;
+    std::fs::write(folder.join("ca.pem"), authority.pem())?;
+    std::fs::write(folder.join("client.pem"), identity.certificate_pem + &identity.key_pem)?;
+    let ready = json!({ "http": http.port(), "https": https.port() });
+    // A file that is there is whole.
+    std::fs::write(folder.join("ready.part"), ready.to_string())?;
+    std::fs::rename(folder.join("ready.part"), folder.join("ready.json"))?;
+    std::future::pending().await
+}
+
+fn seed(instance: &ServiceNow, fingerprint: &str) -> Result<(), ControlError> {
+    instance.insert("sys_user_certificate", &[("user", INTERLOCK), ("fingerprint", fingerprint)])?;
+    let department = instance
+        .insert("cmn_department", &[("name", "Finance"), ("id", "1120"), ("dept_head", INTERLOCK)])?;
+    for number in 0..5 {
+        let name = format!("demo.{number}");
+        let fields = [
+            ("user_name", name.as_str()),
+            ("name", &name),
+            ("active", "true"),
+            ("department", &department),
+            ("manager", ADMIN),
+        ];
+        instance.insert("sys_user", &fields)?;
+    }
+    instance.insert("sys_user", &[("user_name", "demo.nameless"), ("active", "false")])?;
+    instance.insert("sys_user_group", &[("name", "Managed"), ("active", "true"), ("manager", ADMIN)])?;
+    for number in 0..LOG_ENTRIES {
+        instance.insert("syslog", &[("message", &format!("entry {number}")), ("level", "0")])?;
+    }
+    for number in 0..PROBLEMS {
+        let text = format!("Demo problem {number}");
+        instance.insert(
+            "problem",
+            &[("short_description", &text), ("state", "101"), ("active", "true"), ("opened_by", ADMIN)],
+        )?;
+    }
+    Ok(())
+}
