@@ -1,8 +1,9 @@
 //! The approvals engine: who is asked on each level, and what an answer does to the change.
-//! One yes decides a level; one no sends the change back to New.
+//! A level asks groups; of each, one yes or all of them decide. One no sends the change back to New.
 
 use super::api::{Actor, ApiError};
 use super::changes;
+use super::options::WaitFor;
 use super::record::Record;
 use super::states::{ASSESS, AUTHORIZE, NEW, SCHEDULED};
 use super::world::{Later, World};
@@ -44,26 +45,46 @@ pub(super) fn create_rows(world: &mut World, change: &str, level: u8) {
     if row.get("state") != wanted || !open_rows(world, change).is_empty() {
         return;
     }
-    let group = match level {
+    for group in groups_of(world, row, level) {
+        ask_group(world, change, &group);
+    }
+    if let Some(delay) = world.knobs.auto_approve_ms {
+        let change = change.to_owned();
+        world.later(delay, Later::AutoApprove { change });
+    }
+}
+
+/// The groups that decide a level.
+fn groups_of(world: &World, row: &Record, level: u8) -> Vec<String> {
+    let named = &world.knobs.approval_groups[usize::from(level > 1)];
+    if !named.is_empty() {
+        return named.iter().filter_map(|name| group_named(world, name)).collect();
+    }
+    let one = match level {
         1 => row.get("assignment_group").to_owned(),
         _ => group_named(world, CAB).unwrap_or_default(),
     };
-    let members = members_of(world, &group);
+    vec![one]
+}
+
+/// Asks every member of a group.
+fn ask_group(world: &mut World, change: &str, group: &str) {
+    let members = members_of(world, group);
+    let wait_for = match world.knobs.approval_wait_for {
+        WaitFor::Any => "any",
+        WaitFor::All => "all",
+    };
     let request = Record::of(&[
         ("parent", change),
-        ("assignment_group", &group),
+        ("assignment_group", group),
         ("approval", "requested"),
-        ("wait_for", "any"),
+        ("wait_for", wait_for),
     ]);
     let Ok(request) = world.add("sysapproval_group", request, "system") else {
         return;
     };
     for member in members {
         add_row(world, change, &member, &request);
-    }
-    if let Some(delay) = world.knobs.auto_approve_ms {
-        let change = change.to_owned();
-        world.later(delay, Later::AutoApprove { change });
     }
 }
 
@@ -83,7 +104,7 @@ fn add_row(world: &mut World, change: &str, member: &str, request: &str) {
 fn group_named(world: &World, name: &str) -> Option<String> {
     world
         .rows("sys_user_group")
-        .find(|(_, row)| row.get("name") == name)
+        .find(|(_, row)| row.get("name") == name || row.get("sys_id") == name)
         .map(|(_, row)| row.get("sys_id").to_owned())
 }
 
@@ -159,13 +180,13 @@ pub(super) fn answer(
         return Err(ApiError::acl("Update"));
     }
     let (before, change) = (row.get("state").to_owned(), row.get("sysapproval").to_owned());
-    let approver = row.get("approver").to_owned();
+    let (approver, group) = (row.get("approver").to_owned(), row.get("group").to_owned());
     world.save("sysapproval_approver", row_id, changes, &actor.user_name);
     let after =
         world.row("sysapproval_approver", row_id).map_or(String::new(), |row| row.get("state").to_owned());
     if before == "requested" && after != before {
         note_answer(world, &change, row_id, &approver, &after, actor);
-        decided(world, &change, &after);
+        decided(world, &change, &group, &after);
     }
     Ok(())
 }
@@ -178,16 +199,45 @@ fn note_answer(world: &World, change: &str, row: &str, approver: &str, state: &s
     world.journal.record(world.now, by, &what, &ids);
 }
 
-fn decided(world: &mut World, change: &str, answer: &str) {
+/// Whether a yes decides for its group; then nobody else of it is asked any more.
+fn group_approved(world: &mut World, group: &str) -> bool {
+    let Some(request) = world.row("sysapproval_group", group) else {
+        return true;
+    };
+    let change = request.get("parent").to_owned();
+    let all = request.get("wait_for") == "all";
+    let others: Vec<String> = world
+        .approvers_of(&change)
+        .filter(|row| row.get("group") == group && row.get("state") == "requested")
+        .map(|row| row.get("sys_id").to_owned())
+        .collect();
+    if all && !others.is_empty() {
+        return false;
+    }
+    for row in others {
+        let needless = Record::of(&[("state", "not_required")]);
+        world.save("sysapproval_approver", &row, needless, "system");
+    }
+    world.save("sysapproval_group", group, Record::of(&[("approval", "approved")]), "system");
+    true
+}
+
+fn decided(world: &mut World, change: &str, group: &str, answer: &str) {
     let waiting = world
         .row("change_request", change)
         .is_some_and(|row| [ASSESS, AUTHORIZE].contains(&row.get("state")));
     match answer {
         "approved" if waiting => {
-            close_open_rows(world, change, "not_required");
-            pass(world, change);
+            if world.row("sysapproval_group", group).is_none() {
+                close_open_rows(world, change, "not_required");
+            }
+            if group_approved(world, group) && open_rows(world, change).is_empty() {
+                pass(world, change);
+            }
         }
         "rejected" if waiting => {
+            let rejected = Record::of(&[("approval", "rejected")]);
+            world.save("sysapproval_group", group, rejected, "system");
             close_open_rows(world, change, "cancelled");
             let reset = world.knobs.reject_resets_approval;
             let approval = if reset { "not requested" } else { "rejected" };

@@ -7,7 +7,7 @@ use super::record::Record;
 use super::seed::MODELS;
 use super::states::{self, ASSESS, AUTHORIZE, CANCELED, IMPLEMENT, NEW, REVIEW, SCHEDULED};
 use super::world::{World, wire_time};
-use super::{approvals, change_tasks, policies};
+use super::{approvals, change_tasks, policies, templates};
 
 /// Fields that only the platform sets: a caller's value is left out without a word.
 const COMPUTED: [&str; 4] = ["number", "approval", "active", "task_effective_number"];
@@ -15,11 +15,27 @@ const COMPUTED: [&str; 4] = ["number", "approval", "active", "task_effective_num
 /// Creates a change of a type, or of the type that the input names.
 pub(super) fn create(
     world: &mut World,
-    mut input: Input,
+    input: Input,
     change_type: Option<&str>,
     actor: &Actor,
 ) -> Result<String, ApiError> {
+    create_noting(world, input, change_type, actor).map(|(sys_id, _)| sys_id)
+}
+
+/// As `create`, with the fields that were left out.
+pub(super) fn create_noting(
+    world: &mut World,
+    mut input: Input,
+    change_type: Option<&str>,
+    actor: &Actor,
+) -> Result<(String, Vec<String>), ApiError> {
     drop_computed(&mut input, actor);
+    let version = input.fields.get("std_change_producer_version").to_owned();
+    let template = templates::of_version(world, &version).cloned();
+    if let Some(template) = &template {
+        templates::apply(template, &mut input);
+    }
+    let change_type = change_type.or_else(|| template.is_some().then_some("standard"));
     let mut record = input.fields;
     let state = initial_state(world.knobs.initial_state_policy, record.get("state"))?;
     record.set("state", &state);
@@ -28,10 +44,29 @@ pub(super) fn create(
         record.set("sys_id", &sys_id);
     }
     defaults(world, &mut record, actor);
+    let impact = record.get("impact").to_owned();
+    calculate_risk(world, &impact, &mut record);
     policies::check(world, "change_request", None, &record)?;
     let sys_id = world.add("change_request", record, &actor.user_name)?;
     entered(world, &sys_id, NEW, &state);
-    Ok(sys_id)
+    Ok((sys_id, input.ignored))
+}
+
+/// The risk that follows from an impact.
+pub(super) fn risk_of(impact: &str) -> Option<&'static str> {
+    match impact {
+        "1" => Some("2"),
+        "2" => Some("3"),
+        "3" => Some("4"),
+        _ => None,
+    }
+}
+
+/// With the calculation as a business rule, what the caller says of the risk is overwritten.
+fn calculate_risk(world: &World, impact: &str, changes: &mut Record) {
+    if let Some(risk) = risk_of(impact).filter(|_| world.knobs.risk_by_business_rule) {
+        changes.set("risk", risk);
+    }
 }
 
 /// Type and model go together. A model is named by its sys_id or by the type that it makes.
@@ -66,6 +101,7 @@ pub(super) fn update(
     let mut changes = input.fields;
     effects_of_move(world, from, &to, &before, actor, &mut changes);
     refuse_open_tasks(world, sys_id, &to)?;
+    calculate_risk(world, &after(&before, &changes, "impact"), &mut changes);
     policies::check(world, "change_request", Some(&before), &changes)?;
     let hold = after(&before, &changes, "on_hold");
     let reason = after(&before, &changes, "on_hold_reason");

@@ -18,6 +18,11 @@ pub(super) struct Input {
 }
 
 impl Input {
+    /// What the platform writes by itself.
+    pub(super) fn of(fields: &[(&str, &str)]) -> Self {
+        Self { fields: Record::of(fields), ..Self::default() }
+    }
+
     /// Takes out fields that the caller may not write.
     pub(super) fn leave_out(&mut self, fields: &[String]) {
         for field in fields {

@@ -29,6 +29,7 @@ mod change_tasks;
 mod changes;
 mod conditions;
 mod control;
+mod devops_api;
 mod dictionary;
 mod errors;
 mod faults;
@@ -48,6 +49,7 @@ mod shapes;
 mod states;
 mod stats_api;
 mod table_api;
+mod templates;
 mod webhook;
 mod wire;
 mod work;
@@ -60,7 +62,9 @@ mod tests;
 pub use control::ControlError;
 pub use faults::{Effect, Fault, FaultMatch};
 pub use limits::SemaphoreKnob;
-pub use options::{Account, InitialStatePolicy, Knobs, OauthClient, Options, ResultShape, ValueTypes};
+pub use options::{
+    Account, InitialStatePolicy, Knobs, OauthClient, Options, ResultShape, ValueTypes, WaitFor,
+};
 pub use webhook::{Encoding, WebhookTarget};
 
 use faults::Faults;

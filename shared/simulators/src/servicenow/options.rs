@@ -138,6 +138,16 @@ pub enum InitialStatePolicy {
     Strict403,
 }
 
+/// How many members of a group decide for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitFor {
+    /// The first one.
+    Any,
+    /// Each of them.
+    All,
+}
+
 /// Whether the Change API wraps a single record in an array; the documentation and the field disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -202,12 +212,21 @@ pub struct Knobs {
     pub problem_state_ignored: bool,
     /// Changes have a change model. Without one, `nextstates` tells states alone.
     pub model_driven: bool,
+    /// Property `glide.ui.risk_calculate_rule` is `business_rule`: the risk is calculated at each save.
+    pub risk_by_business_rule: bool,
+    /// How long workers of the Change API take.
+    pub worker_delay_ms: u64,
     /// A change that enters Implement gets two tasks.
     pub implement_tasks: bool,
     /// Time zone of all users; without one, what their records say.
     pub user_time_zone: Option<String>,
     /// Levels of approval of a normal change: 0, 1 (assignment group) or 2 (and CAB).
     pub approval_levels: u8,
+    /// Groups that are asked on each of the two levels, by name or sys_id. An empty level asks the assignment
+    /// group, then "CAB Approval".
+    pub approval_groups: [Vec<String>; 2],
+    /// Whether one member decides for a group, or all of them.
+    pub approval_wait_for: WaitFor,
     /// Approver rows appear so long after the state that asks for them.
     pub approval_delay_ms: u64,
     /// When set, whoever is asked approves so long after being asked.
@@ -250,9 +269,13 @@ impl Default for Knobs {
             string_truncate: true,
             problem_state_ignored: true,
             model_driven: true,
+            risk_by_business_rule: false,
+            worker_delay_ms: 0,
             implement_tasks: true,
             user_time_zone: None,
             approval_levels: 2,
+            approval_groups: [Vec::new(), Vec::new()],
+            approval_wait_for: WaitFor::Any,
             approval_delay_ms: 0,
             auto_approve_ms: None,
             approval_flap_ms: None,

@@ -2,7 +2,7 @@
 
 use super::api::{ApiError, ApiRequest, ApiResponse};
 use super::world::World;
-use super::{attachment_api, batch_api, change_api, import_api, stats_api, table_api};
+use super::{attachment_api, batch_api, change_api, devops_api, import_api, stats_api, table_api};
 
 /// Answers a request that is known to be authentic.
 pub(super) fn dispatch(world: &mut World, request: &ApiRequest) -> ApiResponse {
@@ -14,6 +14,7 @@ pub(super) fn dispatch(world: &mut World, request: &ApiRequest) -> ApiResponse {
         ["api", "now", "stats", table] => stats_api::answer(world, request, table),
         ["api", "now", "import", rest @ ..] => import_api::answer(world, request, rest),
         ["api", "sn_chg_rest", "change", rest @ ..] => change_api::answer(world, request, rest),
+        ["api", "sn_devops", "devops", rest @ ..] => devops_api::answer(world, request, rest),
         _ => Err(ApiError::no_resource(&request.path)),
     };
     answer.unwrap_or_else(ApiResponse::from)

@@ -55,6 +55,7 @@ pub(super) const TABLES: &[TableDef] = &[
     table("sys_group_has_role", "Group Role", platform::GROUP_ROLES),
     table("sys_journal_field", "Journal Entry", platform::JOURNAL),
     open("sys_metadata", "Application File"),
+    open("sys_progress_worker", "Progress Worker"),
     table("sys_properties", "System Property", platform::PROPERTIES),
     table("sys_rate_limit_rules", "Rate Limit Rule", platform::RATE_LIMITS),
     table("sys_script", "Business Rule", platform::SCRIPTS),

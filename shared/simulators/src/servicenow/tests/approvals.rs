@@ -138,3 +138,47 @@ async fn a_rejected_change_can_be_submitted_again() {
     assert_eq!(patch(&sim, &id, json!({ "state": "-4" })).await.status, 200);
     assert_eq!(approver_states(&sim, &id), ["rejected", "requested"]);
 }
+
+async fn of_two_groups(wait_for: WaitFor) -> (ServiceNow, String) {
+    let sim = with_knobs(|knobs| {
+        knobs.approval_groups = [vec!["Change Management".to_owned(), NETWORK.to_owned()], Vec::new()];
+        knobs.approval_wait_for = wait_for;
+    });
+    for name in ["carol", "dave"] {
+        sim.add_user(Account::new(name, name, name, &[]), &[NETWORK]).unwrap();
+    }
+    let id = assessed(&sim).await;
+    assert_eq!(approver_states(&sim, &id), ["requested", "requested", "requested"]);
+    (sim, id)
+}
+
+#[tokio::test]
+async fn approval_groups_all_decide_a_level_and_any_member_decides_for_a_group() {
+    let (sim, id) = of_two_groups(WaitFor::Any).await;
+    sim.approve(&id, Some("carol")).unwrap();
+    assert_eq!(approver_states(&sim, &id), ["requested", "approved", "not_required"]);
+    assert_eq!(field(&sim, &id, "state"), "-4");
+    sim.approve(&id, Some("alice.approver")).unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-3");
+    let groups = sim.records("sysapproval_group");
+    assert_eq!((&groups[0]["approval"], &groups[1]["wait_for"]), (&json!("approved"), &json!("any")));
+}
+
+#[tokio::test]
+async fn approval_wait_for_all_asks_every_member() {
+    let (sim, id) = of_two_groups(WaitFor::All).await;
+    sim.approve(&id, Some("carol")).unwrap();
+    sim.approve(&id, Some("alice.approver")).unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-4");
+    sim.approve(&id, Some("dave")).unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-3");
+}
+
+#[tokio::test]
+async fn one_no_of_any_group_sends_the_change_back() {
+    let (sim, id) = of_two_groups(WaitFor::All).await;
+    sim.approve(&id, Some("carol")).unwrap();
+    sim.reject(&id, Some("alice.approver"), "no").unwrap();
+    assert_eq!(field(&sim, &id, "state"), "-5");
+    assert_eq!(approver_states(&sim, &id), ["rejected", "approved", "cancelled"]);
+}

@@ -126,3 +126,140 @@ async fn a_delete_shows_the_deleted_change_with_200() {
     assert_eq!((answer.status, sim.changes().len()), (200, 0));
     assert_eq!(answer.result()["sys_id"]["value"], id);
 }
+
+#[tokio::test]
+async fn a_standard_change_takes_from_its_template_what_the_template_owns() {
+    let sim = instance();
+    let body = json!({ "description": "mine", "short_description": "Clear them" });
+    let result = call(&sim, "POST", &format!("{CHANGE}/standard/{}", seed::TEMPLATE), body).await.result();
+    assert_eq!(result["description"]["value"], "Clears the sessions of one router");
+    assert_eq!(
+        (&result["type"]["value"], &result["short_description"]["value"]),
+        (&json!("standard"), &json!("Clear them"))
+    );
+    assert_eq!(result["__meta"]["ignoredFields"], json!(["description"]));
+    let version = json!({ "std_change_producer_version": seed::TEMPLATE_VERSION, "chg_model": "standard" });
+    let id = create(&sim, version).await;
+    assert_eq!(
+        (field(&sim, &id, "type"), field(&sim, &id, "test_plan")),
+        ("standard".to_owned(), "Look at the routing table".to_owned())
+    );
+    assert_eq!(patch(&sim, &id, json!({ "state": "-2" })).await.result()["approval"], "approved");
+}
+
+#[tokio::test]
+async fn templates_and_models_are_listed() {
+    let sim = instance();
+    let templates = get(&sim, &format!("{CHANGE}/standard/template")).await.result();
+    assert_eq!(templates[0]["sys_id"]["value"], seed::TEMPLATE);
+    let one = get(&sim, &format!("{CHANGE}/standard/template/{}", seed::TEMPLATE)).await.result();
+    assert_eq!(one["name"]["value"], templates[0]["name"]["value"]);
+    let models = get(&sim, &format!("{CHANGE}/model")).await.result();
+    assert_eq!(models.as_array().unwrap().len(), 3);
+    assert_eq!(get(&sim, &format!("{CHANGE}/model/none")).await.status, 404);
+}
+
+#[tokio::test]
+async fn tasks_of_a_change_are_made_changed_and_deleted() {
+    let sim = instance();
+    let id = create(&sim, json!({})).await;
+    let uri = format!("{CHANGE}/{id}/task");
+    let made = call(&sim, "POST", &uri, json!({ "short_description": "Tell", "nonsense": 1 })).await;
+    let result = made.result();
+    assert_eq!((made.status, &result["change_request"]["value"]), (200, &json!(id)));
+    assert_eq!(result["__meta"]["ignoredFields"], json!(["nonsense"]));
+    let task = format!("{uri}/{}", result["sys_id"]["value"].as_str().unwrap());
+    let changed = call(&sim, "PATCH", &task, json!({ "state": "2" })).await.result();
+    assert_eq!(changed["state"]["display_value"], "In Progress");
+    assert_eq!(get(&sim, &uri).await.result().as_array().unwrap().len(), 1);
+    assert_eq!(call(&sim, "DELETE", &task, Value::Null).await.status, 200);
+    assert_eq!(call(&sim, "DELETE", &task, Value::Null).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_conflict_is_another_change_of_the_ci_at_the_same_time() {
+    let sim = instance();
+    let window = json!({
+        "cmdb_ci": seed::PAYMENTS_API, "start_date": "2026-03-02 10:00:00", "end_date": "2026-03-02 11:00:00",
+    });
+    let id = create(&sim, window.clone()).await;
+    let uri = format!("{CHANGE}/{id}/conflict");
+    assert_eq!(get(&sim, &uri).await.result()["status"], "Not Run");
+    assert_eq!(call(&sim, "POST", &uri, Value::Null).await.result().as_str().unwrap().len(), 32);
+    assert_eq!(get(&sim, &uri).await.result()["status"], "No Conflict");
+    create(&sim, window).await;
+    call(&sim, "POST", &uri, Value::Null).await;
+    let found = get(&sim, &uri).await.result();
+    assert_eq!(
+        (&found["status"], &found["conflicts"][0]["conflicting_change"]),
+        (&json!("Conflict"), &json!("CHG0030002"))
+    );
+    assert_eq!(call(&sim, "DELETE", &uri, Value::Null).await.status, 200);
+    assert_eq!(get(&sim, &uri).await.result()["conflicts"], json!([]));
+}
+
+#[tokio::test]
+async fn worker_delay_ms_makes_workers_wait() {
+    let sim = with_knobs(|knobs| knobs.worker_delay_ms = 5000);
+    let id = create(&sim, json!({})).await;
+    let asked = get(&sim, &format!("{CHANGE}/{id}/schedule")).await;
+    assert_eq!((asked.status, &asked.result()["state"]["value"]), (202, &json!(1)));
+    let link = asked.result()["worker"]["link"].as_str().unwrap().to_owned();
+    let uri = &link[link.find("/api").unwrap()..];
+    advance(&sim, 5000);
+    let done = get(&sim, uri).await.result();
+    assert_eq!(
+        (&done["state"]["value"], &done["payload"]["spans"][0]["start"]),
+        (&json!(3), &json!("2026-03-01 11:00:00"))
+    );
+    call(&sim, "PATCH", &format!("{CHANGE}/{id}/schedule/first_available"), Value::Null).await;
+    assert_eq!(field(&sim, &id, "start_date"), "2026-03-01 11:00:05");
+}
+
+#[tokio::test]
+async fn cis_are_associated_by_a_worker() {
+    let sim = instance();
+    let id = create(&sim, json!({})).await;
+    let uri = format!("{CHANGE}/{id}/ci");
+    let more = json!({ "association_type": "affected", "cmdb_ci_sys_ids": [seed::PAYMENTS_API, "none"] });
+    assert_eq!(call(&sim, "POST", &uri, more).await.status, 202);
+    let listed = get(&sim, &uri).await.result();
+    assert_eq!(
+        (listed.as_array().unwrap().len(), &listed[0]["ci_item"]["display_value"]),
+        (1, &json!("payments-api"))
+    );
+    assert_eq!(call(&sim, "POST", &uri, json!({ "association_type": "loose" })).await.status, 400);
+}
+
+#[tokio::test]
+async fn the_risk_is_calculated_on_demand_without_a_result_around_it() {
+    let sim = instance();
+    let id = create(&sim, json!({ "impact": "1", "risk": "4" })).await;
+    let answer = call(&sim, "PATCH", &format!("{CHANGE}/{id}/risk"), Value::Null).await;
+    assert_eq!((answer.status, &answer.json()["risk"]["display_value"]), (200, &json!("High")));
+    call(&sim, "PATCH", &format!("{CHANGES}/{id}"), json!({ "impact": "" })).await;
+    assert_eq!(call(&sim, "PATCH", &format!("{CHANGE}/standard/{id}/risk"), Value::Null).await.status, 400);
+}
+
+#[tokio::test]
+async fn risk_by_business_rule_overwrites_what_the_caller_says() {
+    let sim = with_knobs(|knobs| knobs.risk_by_business_rule = true);
+    let id = create(&sim, json!({ "impact": "1", "risk": "4" })).await;
+    assert_eq!(field(&sim, &id, "risk"), "2");
+}
+
+#[tokio::test]
+async fn a_list_is_searched_and_ordered_and_named_fields_come_as_people_see_them() {
+    let sim = instance();
+    let named = format!("{CHANGE}?type=emergency&encrypted_fields=assignment_group");
+    let made =
+        call(&sim, "POST", &named, json!({ "short_description": "one", "assignment_group": "Network" }))
+            .await;
+    assert_eq!(made.result()["assignment_group"]["value"], NETWORK);
+    assert_eq!(made.result()["type"]["value"], "emergency");
+    create(&sim, json!({ "short_description": "another" })).await;
+    let found = get(&sim, &format!("{CHANGE}?textSearch=another")).await.result();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["number"]["value"]), (1, &json!("CHG0030002")));
+    let ordered = get(&sim, &format!("{CHANGE}?order=short_description")).await.result();
+    assert_eq!(ordered[0]["number"]["value"], "CHG0030002");
+}

@@ -13,6 +13,7 @@ mod attachments;
 mod auth;
 mod change_api;
 mod control;
+mod devops;
 mod faults;
 mod https;
 mod limits;

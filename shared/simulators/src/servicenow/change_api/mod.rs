@@ -1,21 +1,25 @@
 //! The Change Management API (vendor page "Change Management API"): creating answers 200, every field is
 //! a pair of display value and value.
 
+mod catalogue;
+mod conflicts;
+mod next_states;
+mod plans;
+mod tasks;
+
 use serde_json::{Map, Value, json};
 
 use super::api::{ApiError, ApiRequest, ApiResponse};
-use super::dictionary::{CHANGE_STATES, label};
+use super::dictionary::CHANGE_STATES;
 use super::input::{self, Input};
 use super::options::ResultShape;
 use super::record::Record;
 use super::world::World;
-use super::zone::Zone;
-use super::{approvals, changes, select, shapes, states};
+use super::{approvals, changes, select, shapes, templates};
 
 const TABLE: &str = "change_request";
+const TEMPLATES: &str = "std_change_record_producer";
 const LIMIT_DEFAULT: usize = 500;
-/// A standard change takes these from its template.
-const TEMPLATE_OWNED: [&str; 4] = ["description", "backout_plan", "test_plan", "implementation_plan"];
 
 /// Answers `/api/sn_chg_rest[/v1]/change..`; `path` is what follows `change`.
 pub(super) fn answer(
@@ -30,15 +34,37 @@ pub(super) fn answer(
         ("GET", [kind @ ("normal" | "emergency" | "standard")]) => list(world, request, Some(kind)),
         ("POST", []) => create(world, request, None),
         ("POST", [kind @ ("normal" | "emergency")]) => create(world, request, Some(kind)),
-        ("GET", ["standard", "template"]) => templates(world),
+        (_, ["model"]) => catalogue::answer(world, request, "chg_model", None),
+        (_, ["model", model]) => catalogue::answer(world, request, "chg_model", Some(model)),
+        (_, ["standard", "template"]) => catalogue::answer(world, request, TEMPLATES, None),
+        (_, ["standard", "template", id]) => catalogue::answer(world, request, TEMPLATES, Some(id)),
+        ("GET", ["worker", worker]) => plans::worker_of(world, request, worker),
+        ("GET", ["ci", ci, "schedule"]) => plans::schedule(world, request, "cmdb_ci", ci),
         ("POST", ["standard", template]) => create_standard(world, request, template),
-        (_, ["normal" | "emergency" | "standard", sys_id]) | (_, [sys_id]) => one(world, request, sys_id),
-        ("GET", [sys_id, "nextstates" | "nextstate"]) => next_states(world, sys_id),
-        ("PATCH", [sys_id, "approvals"]) => decide(world, request, sys_id),
-        (_, [_, "nextstates" | "nextstate" | "approvals"]) => Err(ApiError::method_not_supported(method)),
-        _ => Err(ApiError::no_resource(&request.path)),
+        ("PATCH", ["standard", change, "risk"] | [change, "risk"]) => plans::risk(world, request, change),
+        (_, ["normal" | "emergency" | "standard", sys_id] | [sys_id]) => one(world, request, sys_id),
+        _ => parts(world, request, path),
     };
     answer.map_err(|error| as_change_error(error, status))
+}
+
+/// What belongs to one change.
+fn parts(world: &mut World, request: &ApiRequest, path: &[&str]) -> Result<ApiResponse, ApiError> {
+    match (request.method.as_str(), path) {
+        ("GET", [sys_id, "nextstates" | "nextstate"]) => next_states::answer(world, sys_id),
+        ("PATCH", [sys_id, "approvals"]) => decide(world, request, sys_id),
+        (_, [change, "task"]) => tasks::answer(world, request, change, None),
+        (_, [change, "task", task]) => tasks::answer(world, request, change, Some(task)),
+        (_, [change, "conflict"]) => conflicts::answer(world, request, change),
+        (_, [change, "ci"]) => plans::cis(world, request, change),
+        ("POST", [change, "refresh_impacted_services"]) => plans::refresh(world, request, change),
+        ("GET", [change, "schedule"]) => plans::schedule(world, request, TABLE, change),
+        ("PATCH", [change, "schedule", "first_available"]) => plans::first_available(world, request, change),
+        (method, [_, "nextstates" | "nextstate" | "approvals" | "risk" | "schedule"]) => {
+            Err(ApiError::method_not_supported(method))
+        }
+        _ => Err(ApiError::no_resource(&request.path)),
+    }
 }
 
 /// This API puts the reason of an abort into the message and leaves the detail empty.
@@ -52,19 +78,21 @@ fn as_change_error(error: ApiError, status: u16) -> ApiError {
 }
 
 fn one(world: &mut World, request: &ApiRequest, sys_id: &str) -> Result<ApiResponse, ApiError> {
-    let row = world.row(TABLE, sys_id).ok_or_else(ApiError::no_record)?;
+    let zone = world.asker(&request.actor).zone;
+    let row = world.row(TABLE, sys_id).filter(|_| !request.rights.hides(sys_id));
+    let row = row.ok_or_else(ApiError::no_record)?;
     match request.method.as_str() {
         "GET" => {
-            let shown = shapes::render_pairs(world, TABLE, row, &Zone::default());
+            let shown = shapes::render_pairs(world, TABLE, row, &zone);
             Ok(ApiResponse::result(200, Value::Object(shown)))
         }
         "PATCH" => {
             let input = read(world, request)?;
             let ignored = changes::update(world, sys_id, input, &request.actor)?;
-            written(world, sys_id, &ignored)
+            changed(world, request, sys_id, &ignored)
         }
         "DELETE" => {
-            let shown = shapes::render_pairs(world, TABLE, row, &Zone::default());
+            let shown = shapes::render_pairs(world, TABLE, row, &zone);
             world.delete(TABLE, sys_id, &request.actor.user_name);
             Ok(ApiResponse::result(200, Value::Object(shown)))
         }
@@ -76,13 +104,22 @@ fn one(world: &mut World, request: &ApiRequest, sys_id: &str) -> Result<ApiRespo
 fn read(world: &World, request: &ApiRequest) -> Result<Input, ApiError> {
     let mut body = Map::new();
     for (name, value) in &request.query {
-        if !name.starts_with("sysparm_") {
+        if !name.starts_with("sysparm_") && name != "encrypted_fields" {
             body.insert(name.clone(), json!(value));
         }
     }
     body.extend(input::object(&request.body)?);
     let body = Value::Object(body).to_string();
     let mut input = input::read(world, TABLE, body.as_bytes(), None)?;
+    // Fields that are named so come as people see them.
+    if let Some(names) = request.parameter("encrypted_fields") {
+        let zone = world.asker(&request.actor).zone;
+        let shown = input::read(world, TABLE, body.as_bytes(), Some(&zone))?.fields;
+        for name in names.split(',').filter(|name| shown.has(name)) {
+            input.fields.set(name, shown.get(name));
+        }
+    }
+    input.leave_out(&request.rights.unwritable);
     if input.fields.has("state") {
         let state = input::choice(CHANGE_STATES, input.fields.get("state").to_owned());
         input.fields.set("state", &state);
@@ -90,108 +127,70 @@ fn read(world: &World, request: &ApiRequest) -> Result<Input, ApiError> {
     Ok(input)
 }
 
-fn written(world: &World, sys_id: &str, ignored: &[String]) -> Result<ApiResponse, ApiError> {
+/// A change as a write answers with it.
+fn changed(
+    world: &World,
+    request: &ApiRequest,
+    sys_id: &str,
+    ignored: &[String],
+) -> Result<ApiResponse, ApiError> {
+    let zone = world.asker(&request.actor).zone;
     let row = world.row(TABLE, sys_id).ok_or_else(ApiError::no_record)?;
-    let mut shown = shapes::render_pairs(world, TABLE, row, &Zone::default());
+    let mut shown = shapes::render_pairs(world, TABLE, row, &zone);
     shown.insert("__meta".to_owned(), json!({ "ignoredFields": ignored }));
+    Ok(shaped(world, shown))
+}
+
+/// A single record, in an array or not.
+fn shaped(world: &World, record: Map<String, Value>) -> ApiResponse {
     let shown = match world.knobs.chg_result_shape {
-        ResultShape::Object => Value::Object(shown),
-        ResultShape::Array => json!([shown]),
+        ResultShape::Object => Value::Object(record),
+        ResultShape::Array => json!([record]),
     };
-    Ok(ApiResponse::result(200, shown))
+    ApiResponse::result(200, shown)
 }
 
 fn create(world: &mut World, request: &ApiRequest, kind: Option<&str>) -> Result<ApiResponse, ApiError> {
     let input = read(world, request)?;
-    let ignored = input.ignored.clone();
-    let sys_id = changes::create(world, input, kind, &request.actor)?;
-    written(world, &sys_id, &ignored)
+    let (sys_id, ignored) = changes::create_noting(world, input, kind, &request.actor)?;
+    changed(world, request, &sys_id, &ignored)
 }
 
 fn create_standard(world: &mut World, request: &ApiRequest, template: &str) -> Result<ApiResponse, ApiError> {
-    let template = world.row("std_change_record_producer", template).ok_or_else(ApiError::no_record)?.clone();
+    let version = templates::named(world, template).ok_or_else(ApiError::no_record)?;
+    let version = version.get("current_version").to_owned();
     let mut input = read(world, request)?;
-    for field in TEMPLATE_OWNED {
-        if input.fields.remove(field).is_some() {
-            input.ignored.push(field.to_owned());
-        }
-        input.fields.set(field, template.get(field));
-    }
-    let version = template.get("current_version").to_owned();
     input.fields.set("std_change_producer_version", &version);
-    let title = template.get("short_description");
-    input.fields.set_default("short_description", title);
-    let group = template.get("assignment_group");
-    input.fields.set_default("assignment_group", group);
-    let ignored = input.ignored.clone();
-    let sys_id = changes::create(world, input, Some("standard"), &request.actor)?;
-    written(world, &sys_id, &ignored)
+    let (sys_id, ignored) = changes::create_noting(world, input, Some("standard"), &request.actor)?;
+    changed(world, request, &sys_id, &ignored)
 }
 
 fn list(world: &World, request: &ApiRequest, kind: Option<&str>) -> Result<ApiResponse, ApiError> {
     let number = |name: &str| request.parameter(name).and_then(|value| value.parse().ok());
-    let rows = select::select(world, TABLE, request)?;
+    let zone = world.asker(&request.actor).zone;
+    let rows = select::select(world, TABLE, &searched(request))?;
     let shown: Vec<_> = rows
         .into_iter()
         .filter(|(_, row)| kind.is_none_or(|kind| row.get("type") == kind))
         .skip(number("sysparm_offset").unwrap_or(0))
         .take(number("sysparm_limit").unwrap_or(LIMIT_DEFAULT))
-        .map(|(_, row)| shapes::render_pairs(world, TABLE, row, &Zone::default()))
+        .filter(|(_, row)| !request.rights.hides(row.get("sys_id")))
+        .map(|(_, row)| shapes::render_pairs(world, TABLE, row, &zone))
         .collect();
     Ok(ApiResponse::result(200, json!(shown)))
 }
 
-fn templates(world: &World) -> Result<ApiResponse, ApiError> {
-    let pair = |value: &str| json!({ "display_value": value, "value": value });
-    let shown: Vec<Value> = world
-        .rows("std_change_record_producer")
-        .map(|(_, row)| json!({ "sys_id": pair(row.get("sys_id")), "name": pair(row.get("name")) }))
-        .collect();
-    Ok(ApiResponse::result(200, json!(shown)))
-}
-
-fn next_states(world: &World, sys_id: &str) -> Result<ApiResponse, ApiError> {
-    let row = world.row(TABLE, sys_id).ok_or_else(ApiError::no_record)?;
-    let from = row.get("state");
-    let targets = states::moves(row.get("type"), from);
-    let mut available = vec![from];
-    available.extend(targets.iter().filter(|to| passes(row, to)));
-    let labels: Map<String, Value> =
-        available.iter().map(|state| ((*state).to_owned(), json!(label(CHANGE_STATES, state)))).collect();
-    // Only a model tells its transitions.
-    let modelled = targets.iter().filter(|_| !row.get("chg_model").is_empty());
-    let transitions: Vec<Value> = modelled.map(|to| transition(row, from, to)).collect();
-    let result = json!({
-        "available_states": available,
-        "state_label": labels,
-        "state_transitions": transitions,
-    });
-    Ok(ApiResponse::result(200, result))
-}
-
-fn passes(row: &Record, to: &str) -> bool {
-    row.get("on_hold") != "true" || to == states::CANCELED
-}
-
-/// One inner array for each target state.
-fn transition(row: &Record, from: &str, to: &str) -> Value {
-    let labels = (label(CHANGE_STATES, from), label(CHANGE_STATES, to));
-    json!([{
-        "sys_id": format!("{:0>32}", format!("{}a{}", from.trim_start_matches('-'), to.trim_start_matches('-'))),
-        "display_value": format!("{} to {}", labels.0, labels.1),
-        "from_state": from,
-        "to_state": to,
-        "transition_available": passes(row, to),
-        "automatic_transition": false,
-        "conditions": [{
-            "passed": passes(row, to),
-            "condition": {
-                "name": "Not On hold",
-                "description": "The change must not be on hold",
-                "sys_id": "0c7d3e5a2f6d4110b5f0d8b7f699b6dd",
-            },
-        }],
-    }])
+/// `order` and `textSearch` are parameters here, and parts of the query elsewhere.
+fn searched(request: &ApiRequest) -> ApiRequest {
+    let mut parts = vec![request.parameter("sysparm_query").unwrap_or_default().to_owned()];
+    if let Some(words) = request.parameter("textSearch") {
+        parts.push(format!("123TEXTQUERY321={words}"));
+    }
+    parts.push(format!("ORDERBY{}", request.parameter("order").unwrap_or("number")));
+    let mut request = request.clone();
+    request.query.retain(|(name, _)| !matches!(name.as_str(), "sysparm_query" | "order" | "textSearch"));
+    request.query.push(("sysparm_query".to_owned(), parts.join("^")));
+    request
 }
 
 /// Answers as the calling user, who must be one of those asked.
@@ -212,5 +211,5 @@ fn decide(world: &mut World, request: &ApiRequest, sys_id: &str) -> Result<ApiRe
         .ok_or_else(|| ApiError::bad_request("User is not an approver of this change"))?;
     let answer = Record::of(&[("state", &state), ("comments", &comments)]);
     approvals::answer(world, &row, answer, &request.actor)?;
-    written(world, sys_id, &[])
+    changed(world, request, sys_id, &[])
 }
