@@ -14,6 +14,8 @@ use serde_json::json;
 const INTERLOCK: &str = "26fbff173b331300ad3cc9bb34efc4bd";
 /// Sys_id of the user `admin`.
 const ADMIN: &str = "6816f79cc0a8016401c5a33be04be441";
+/// Sys_id of the role `admin`.
+const ADMIN_ROLE: &str = "2831a114c611228501d4ea6c309d626d";
 /// More than a client reads at once.
 const LOG_ENTRIES: usize = 700;
 const PROBLEMS: usize = 12;
@@ -42,9 +44,11 @@ async fn main() -> anyhow::Result<()> {
 
 fn seed(instance: &ServiceNow, fingerprint: &str) -> Result<(), ControlError> {
     instance.insert("sys_user_certificate", &[("user", INTERLOCK), ("fingerprint", fingerprint)])?;
-    let department = instance
-        .insert("cmn_department", &[("name", "Finance"), ("id", "1120"), ("dept_head", INTERLOCK)])?;
-    for number in 0..5 {
+    let department = people(instance)?;
+    for table in ["alm_asset", "bsm_chart"] {
+        instance.insert("sys_db_object", &[("name", table), ("label", table)])?;
+    }
+    for number in 0..15 {
         let name = format!("demo.{number}");
         let fields = [
             ("user_name", name.as_str()),
@@ -53,12 +57,19 @@ fn seed(instance: &ServiceNow, fingerprint: &str) -> Result<(), ControlError> {
             ("department", &department),
             ("manager", ADMIN),
         ];
-        instance.insert("sys_user", &fields)?;
+        let user = instance.insert("sys_user", &fields)?;
+        instance.insert("sys_user_has_role", &[("user", &user), ("role", ADMIN_ROLE)])?;
     }
     instance.insert("sys_user", &[("user_name", "demo.nameless"), ("active", "false")])?;
-    instance.insert("sys_user_group", &[("name", "Managed"), ("active", "true"), ("manager", ADMIN)])?;
+    for (name, manager) in [("Managed", ADMIN), ("Also managed", INTERLOCK), ("Managed too", ADMIN)] {
+        let fields = [("name", name), ("active", "true"), ("manager", manager)];
+        let group = instance.insert("sys_user_group", &fields)?;
+        instance.insert("sys_group_has_role", &[("group", &group), ("role", ADMIN_ROLE)])?;
+    }
     for number in 0..LOG_ENTRIES {
-        instance.insert("syslog", &[("message", &format!("entry {number}")), ("level", "0")])?;
+        let name = format!("entry {number}");
+        instance.insert("syslog", &[("message", &name), ("level", "0")])?;
+        instance.insert("sys_metadata", &[("sys_name", &name)])?;
     }
     for number in 0..PROBLEMS {
         let text = format!("Demo problem {number}");
@@ -68,4 +79,19 @@ fn seed(instance: &ServiceNow, fingerprint: &str) -> Result<(), ControlError> {
         )?;
     }
     Ok(())
+}
+
+/// A department, its head, and the role of administrators, by the ids of the vendor's demo data.
+fn people(instance: &ServiceNow) -> Result<String, ControlError> {
+    let head = "46c5bf6ca9fe1981010713e3ac7d3384";
+    let fields =
+        [("user_name", "natasha.ingram"), ("email", "natasha.ingram@example.com"), ("active", "true")];
+    instance
+        .insert("sys_user", &[&[("sys_id", head), ("name", "Natasha Ingram")], fields.as_slice()].concat())?;
+    let department = "a581ab703710200044e0bfc8bcbe5de8";
+    let fields = [("sys_id", department), ("name", "Finance"), ("id", "1120"), ("dept_head", head)];
+    instance.insert("cmn_department", &fields)?;
+    instance.insert("sys_user_role", &[("sys_id", ADMIN_ROLE), ("name", "admin")])?;
+    instance.update("sys_user", ADMIN, &[("department", department)])?;
+    Ok(department.to_owned())
 }

@@ -97,6 +97,8 @@ pub(super) struct ApiResponse {
     pub(super) body: Option<Value>,
     /// A file instead of JSON.
     pub(super) raw: Option<Raw>,
+    /// The fields of each record in the order in which they were asked for.
+    pub(super) order: Vec<String>,
 }
 
 /// A body that is no JSON.
@@ -114,7 +116,7 @@ impl ApiResponse {
 
     /// 204.
     pub(super) fn no_content() -> Self {
-        Self { status: 204, headers: Vec::new(), body: None, raw: None }
+        Self { status: 204, headers: Vec::new(), body: None, raw: None, order: Vec::new() }
     }
 
     /// A file.
@@ -128,6 +130,12 @@ impl ApiResponse {
         self
     }
 
+    /// With the fields of each record in an order.
+    pub(super) fn in_order(mut self, fields: Option<Vec<String>>) -> Self {
+        self.order = fields.unwrap_or_default();
+        self
+    }
+
     /// Without what it says.
     pub(super) fn without_body(mut self) -> Self {
         (self.body, self.raw) = (None, None);
@@ -138,7 +146,7 @@ impl ApiResponse {
     pub(super) fn bytes(&self) -> Bytes {
         match (&self.raw, &self.body) {
             (Some(raw), _) => raw.bytes.clone(),
-            (None, Some(body)) => Bytes::from(body.to_string()),
+            (None, Some(body)) => Bytes::from(ordered(body, &self.order)),
             (None, None) => Bytes::new(),
         }
     }
@@ -147,5 +155,24 @@ impl ApiResponse {
     pub(super) fn with_header(mut self, name: HeaderName, value: String) -> Self {
         self.headers.push((name, value));
         self
+    }
+}
+
+/// JSON whose records have their fields in this order; a client of the vendor's relies on it.
+fn ordered(body: &Value, order: &[String]) -> String {
+    let record = |record: &Value| {
+        let fields: Vec<String> = order
+            .iter()
+            .filter_map(|field| Some(format!("{}:{}", json!(field), record.get(field)?)))
+            .collect();
+        format!("{{{}}}", fields.join(","))
+    };
+    match body.get("result") {
+        Some(Value::Array(rows)) if !order.is_empty() => {
+            let rows: Vec<String> = rows.iter().map(record).collect();
+            format!("{{\"result\":[{}]}}", rows.join(","))
+        }
+        Some(one @ Value::Object(_)) if !order.is_empty() => format!("{{\"result\":{}}}", record(one)),
+        _ => body.to_string(),
     }
 }

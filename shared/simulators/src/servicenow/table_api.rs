@@ -69,7 +69,7 @@ fn list(world: &World, request: &ApiRequest, table: &str) -> Result<ApiResponse,
     // The limit counts rows that the caller may then not see, so a page can be short while more follow.
     let seen = page.filter(|(_, row)| !request.rights.hides(row.get("sys_id")));
     let page: Vec<Value> = seen.map(|(_, row)| shapes::render(world, table, row, &view)).collect();
-    let mut response = ApiResponse::result(200, Value::Array(page));
+    let mut response = ApiResponse::result(200, Value::Array(page)).in_order(view.fields);
     if !request.flag("sysparm_no_count") {
         response = response.with_header(TOTAL_COUNT, rows.len().to_string());
     }
@@ -117,8 +117,9 @@ fn show(
 ) -> Result<ApiResponse, ApiError> {
     let row = world.row(table, sys_id).filter(|_| !request.rights.hides(sys_id));
     let row = row.ok_or_else(ApiError::no_record)?;
-    let shown = shapes::render(world, table, row, &view(world, request));
-    Ok(ApiResponse::result(status, shown))
+    let view = view(world, request);
+    let shown = shapes::render(world, table, row, &view);
+    Ok(ApiResponse::result(status, shown).in_order(view.fields))
 }
 
 fn delete(

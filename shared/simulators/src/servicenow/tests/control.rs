@@ -79,11 +79,18 @@ async fn every_fault_can_be_named_over_the_control_plane() {
         ("acl_hide", json!({ "field": "state" })),
         ("unknown_state", json!({ "value": "9" })),
         ("down", json!({})),
+        ("status_after_commit", json!({ "code": 504 })),
+        ("login_html_200", json!({})),
+        ("acl_hide_record", json!({ "query": "state=-5" })),
+        ("acl_ignore_write", json!({ "field": "state" })),
+        ("duplicate_correlation_preexisting", json!({ "display": "Another product" })),
     ] {
         let fault = Fault::from_json(&json!({ "fault": name, "params": params, "forever": true }));
         let fault = fault.unwrap();
         assert_eq!((fault.effect.name().as_str(), fault.times), (name, None));
     }
+    let same = Fault::from_json(&json!({ "fault": "hibernate_html_200" })).unwrap();
+    assert_eq!(same.effect, Effect::Html200);
 }
 
 #[tokio::test]

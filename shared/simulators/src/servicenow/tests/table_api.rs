@@ -72,6 +72,18 @@ async fn fields_may_walk_through_references_and_unknown_ones_are_left_out() {
 }
 
 #[tokio::test]
+async fn fields_come_in_the_order_in_which_they_were_asked_for() {
+    let sim = instance();
+    let id = create(&sim, json!({})).await;
+    let fields = "sysparm_fields=sys_mod_count,number,nonsense,approval";
+    let expected = r#"{"sys_mod_count":"0","number":"CHG0030001","approval":"not requested"}"#;
+    let one = get(&sim, &format!("{CHANGES}/{id}?{fields}")).await.text;
+    assert_eq!(one, format!("{{\"result\":{expected}}}"));
+    let all = get(&sim, &format!("{CHANGES}?{fields}")).await.text;
+    assert_eq!(all, format!("{{\"result\":[{expected}]}}"));
+}
+
+#[tokio::test]
 async fn a_list_is_paged_with_count_and_links() {
     let sim = instance();
     for _ in 0..5 {
