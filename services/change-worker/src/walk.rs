@@ -164,6 +164,8 @@ pub(crate) fn failed(error: &ServiceNowError, state: serde_json::Value, events: 
         Class::UnknownOutcome => watch(Duration::from_secs(1)),
         // What was done before the refusal is told first.
         Class::Permanent if something_done => watch(Duration::from_secs(1)),
+        Class::Permanent if error.is_of_our_input() => Handled::Dead { reason: error.to_string() },
+        // A right or a rule may be put right in the meantime.
         Class::Permanent => Handled::Later { reason: error.to_string() },
     }
 }

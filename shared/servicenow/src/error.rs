@@ -91,6 +91,13 @@ impl ServiceNowError {
         matches!(self.fault, Fault::NotAuthenticated(_))
     }
 
+    /// What was sent is wrong, whoever sends it again: it was not sendable, or the instance answered 400.
+    #[must_use]
+    pub fn is_of_our_input(&self) -> bool {
+        matches!(&self.fault, Fault::Input(_))
+            || matches!(&self.fault, Fault::Refused { status, .. } if *status == StatusCode::BAD_REQUEST)
+    }
+
     /// As a metric label names it.
     pub(crate) fn outcome(&self) -> &'static str {
         match self.class() {

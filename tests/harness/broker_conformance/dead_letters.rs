@@ -28,7 +28,7 @@ pub async fn a_dead_letter_keeps_its_reason(subject: Subject) {
     stays_quiet(&mut inbox).await;
 }
 
-/// A replayed dead letter is a fresh delivery, keeps a watch's state, and goes round as any other.
+/// A replayed dead letter is its chain's next tick, keeps a watch's state, and goes round as any other.
 pub async fn a_dead_letter_is_replayed_into_a_watch(subject: Subject) {
     let broker = &subject.broker;
     let mut inbox = inbox(broker, APPROVAL).await;
@@ -45,13 +45,13 @@ pub async fn a_dead_letter_is_replayed_into_a_watch(subject: Subject) {
     assert!(broker.replay_dead_letter(APPROVAL, &letters[0].id, None, "n1").await.expect("replayed"));
     let replayed = next(&mut inbox).await;
     assert!(replayed.receipt.watch && !replayed.direct && replayed.travel.again);
-    assert_eq!((replayed.travel.tick, replayed.travel.attempt), (0, 1));
+    assert_eq!((replayed.travel.tick, replayed.travel.attempt), (6, 1));
     assert_eq!(replayed.travel.state, state);
     assert_ne!(replayed.travel.tag, watch.travel.tag);
     assert!(broker.dead_letters(APPROVAL, 10).await.expect("read").is_empty());
-    again(&*inbox, &replayed, Travel { tick: 1, ..replayed.travel.clone() }).await;
+    again(&*inbox, &replayed, Travel { tick: 7, ..replayed.travel.clone() }).await;
     let ticked = next(&mut inbox).await;
-    assert_eq!(ticked.travel.tick, 1);
+    assert_eq!(ticked.travel.tick, 7);
     ack(&*inbox, &ticked).await;
 }
 

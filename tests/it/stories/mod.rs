@@ -10,4 +10,5 @@ mod outage;
 mod points;
 mod rerun;
 mod spool;
+mod tools;
 mod truth;

@@ -58,7 +58,7 @@ pub(super) fn read(connection: &Connection, worker: &str, limit: usize) -> rusql
         .collect()
 }
 
-/// Gives one letter back to its worker, and removes it: attempts and ticks start over, a watch's state stays.
+/// Gives one letter back to its worker, and removes it.
 pub(super) fn replay(
     connection: &Connection,
     (worker, id): (&str, i64),
@@ -71,13 +71,7 @@ pub(super) fn replay(
         .query_row(params![id, worker], |row| Ok((row.get(0)?, read_travel(row.get_ref(1)?.as_str()?)?)))
         .optional()?;
     let Some((event, before)): Option<(Vec<u8>, Travel)> = letter else { return Ok(false) };
-    let travel = Travel {
-        state: before.state,
-        traceparent: before.traceparent,
-        again: true,
-        owed: before.owed,
-        ..Travel::first(now, nonce.to_owned())
-    };
+    let travel = before.replayed(now, nonce);
     let message = Message {
         worker,
         lane: queue::WATCH,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use futures_util::StreamExt;
 use interlock_events::Event;
-use interlock_runtime::ports::broker::{BrokerError, DeadLetter, PublishError, Travel};
+use interlock_runtime::ports::broker::{BrokerError, DeadLetter, PublishError};
 use lapin::message::Delivery;
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
@@ -83,17 +83,10 @@ pub struct Fresh<'a> {
 }
 
 impl Fresh<'_> {
-    /// Attempts and ticks start over, the state of a watch stays.
     fn of(&self, delivery: &Delivery) -> Result<Outgoing, PublishError> {
         let event = codec::decode(&delivery.data, &delivery.properties);
         let before = codec::travel_of(&delivery.properties, event.as_ref().ok(), self.now);
-        let travel = Travel {
-            state: before.state,
-            traceparent: before.traceparent,
-            again: true,
-            owed: before.owed,
-            ..Travel::first(self.now, self.nonce.to_owned())
-        };
+        let travel = before.replayed(self.now, self.nonce);
         let event = self.edited.map_or(event, |edited| Ok(edited.clone()));
         let mut outgoing = outgoing::to(&Destination::Resume(self.worker), &event, &travel, self.now)?;
         codec::put_header(&mut outgoing.message, codec::NONCE, self.nonce);

@@ -81,7 +81,7 @@ pub trait Broker: Send + Sync + 'static {
     /// [`BrokerError`].
     async fn dead_letters(&self, worker: &str, limit: usize) -> Result<Vec<DeadLetter>, BrokerError>;
 
-    /// Gives one dead letter back to its worker, as a fresh delivery (tick 0), and removes it once that is
+    /// Gives one dead letter back to its worker as [`Travel::replayed`] says, and removes it once that is
     /// confirmed; `edited` goes in place of its event. `Ok(false)`: not there.
     ///
     /// # Errors

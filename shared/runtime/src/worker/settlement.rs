@@ -9,7 +9,7 @@ use super::subscriber::Handled;
 use crate::ports::broker::{Settlement, Then, Tier, Travel};
 
 /// Attempts before a delivery goes to the dead letters.
-pub(super) const ATTEMPTS_MAX: u32 = 10;
+pub(super) const ATTEMPTS_MAX: u32 = 6;
 /// Largest state of a watch, in bytes of JSON.
 const STATE_BYTES_MAX: usize = 16 * 1024;
 /// `source` of what the runtime itself states.

@@ -312,9 +312,7 @@ impl BrokerCore {
         now: DateTime<Utc>,
     ) -> bool {
         let Some(message) = self.take_letter(worker, id) else { return false };
-        let first = Travel::first(message.travel.first_at.min(now), nonce.to_owned());
-        let travel =
-            Travel { state: message.travel.state.clone(), again: true, owed: message.travel.owed, ..first };
+        let travel = message.travel.replayed(now, nonce);
         let event = edited.map_or(message.event, |edited| Ok(edited.clone()));
         self.put(worker, Message::again(event, travel));
         true

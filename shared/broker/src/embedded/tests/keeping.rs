@@ -84,7 +84,7 @@ async fn a_dead_letter_is_kept_and_comes_again_when_it_is_replayed() {
     assert!(bench.broker.replay_dead_letter(CHANGE, &letter.id, None, "n1").await.unwrap());
     assert!(!bench.broker.replay_dead_letter(CHANGE, &letter.id, None, "n2").await.unwrap());
     let delivery = next(&mut inbox).await;
-    assert_eq!((id(&delivery).as_str(), delivery.travel.tick, delivery.travel.attempt), ("1", 0, 1));
+    assert_eq!((id(&delivery).as_str(), delivery.travel.tick, delivery.travel.attempt), ("1", 4, 1));
     assert!(delivery.travel.again && !delivery.direct);
     assert_eq!((delivery.travel.tag.as_str(), delivery.travel.state), ("n1", Some(json!({"seen": -5}))));
 }

@@ -98,6 +98,20 @@ impl Travel {
             traceparent: None,
         }
     }
+
+    /// What goes beside a dead letter that is given back: attempts start over, a watch keeps its state. Its chain
+    /// goes on with the next tick, for with an earlier one it would be a copy beside the chain that died with it.
+    #[must_use]
+    pub fn replayed(self, now: DateTime<Utc>, nonce: &str) -> Self {
+        Self {
+            state: self.state,
+            tick: self.tick.saturating_add(1),
+            traceparent: self.traceparent,
+            again: true,
+            owed: self.owed,
+            ..Self::first(now, nonce.to_owned())
+        }
+    }
 }
 
 /// What becomes of a delivery.
