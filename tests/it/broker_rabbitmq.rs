@@ -309,7 +309,7 @@ async fn what_the_broker_itself_gives_up_is_a_dead_letter_that_can_be_replayed_i
     assert!(letter.reason.contains("delivery_limit") && letter.at.is_none(), "{letter:?}");
     assert!(broker.replay_dead_letter(APPROVAL, &letter.id, None, "n1").await.expect("replayed"));
     let mut inbox = broker.consume(APPROVAL, PREFETCH).await.expect("consumed");
-    for tick in 0..2 {
+    for tick in 1..3 {
         let came = tokio::time::timeout(DEADLINE, inbox.next()).await.expect("in time");
         let delivered = came.expect("open").expect("a delivery");
         assert_eq!((delivered.travel.tick, delivered.returned), (tick, 0));
