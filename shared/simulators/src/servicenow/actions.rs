@@ -6,7 +6,7 @@ use super::api::Actor;
 use super::control::ControlError;
 use super::record::Record;
 use super::world::World;
-use super::{Account, ServiceNow, approvals, auth, changes, dictionary, seed};
+use super::{Account, ServiceNow, approvals, auth, change_tasks, changes, dictionary, seed};
 
 const ACCOUNTS_MAX: usize = 10_000;
 
@@ -69,6 +69,7 @@ impl ServiceNow {
             world.save("change_request", &sys_id, Record::of(fields), "person");
             if let Some((_, to)) = fields.iter().find(|(field, _)| *field == "state") {
                 changes::note_move(world, &sys_id, before.get("state"), to);
+                change_tasks::moved(world, &sys_id, to);
             }
             Ok(())
         })

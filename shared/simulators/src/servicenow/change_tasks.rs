@@ -3,15 +3,16 @@
 
 use super::changes;
 use super::record::Record;
-use super::states::{IMPLEMENT, REVIEW};
+use super::states::{CANCELED, CLOSED, IMPLEMENT, REVIEW};
 use super::world::{World, wire_time};
 
 /// How a task that the platform made is told from one of a person.
 const BY_PLATFORM: &str = "workflow";
 
 /// A change has entered Implement.
-pub(super) fn open(world: &mut World, change: &str) {
-    if !world.knobs.implement_tasks {
+fn open(world: &mut World, change: &str) {
+    let again = active(world, change).iter().any(|(_, by_platform)| *by_platform);
+    if again || !world.knobs.implement_tasks {
         return;
     }
     let Some(row) = world.row("change_request", change) else {
@@ -35,8 +36,19 @@ pub(super) fn open(world: &mut World, change: &str) {
     }
 }
 
+/// What becomes of the tasks of a change that has moved, by whomever.
+pub(super) fn moved(world: &mut World, change: &str, to: &str) {
+    match to {
+        IMPLEMENT => open(world, change),
+        // What people opened stays open.
+        REVIEW => cancel(world, change, false),
+        CLOSED | CANCELED => cancel(world, change, true),
+        _ => {}
+    }
+}
+
 /// Cancels the open tasks: of the platform alone, or of people too.
-pub(super) fn cancel(world: &mut World, change: &str, also_of_people: bool) {
+fn cancel(world: &mut World, change: &str, also_of_people: bool) {
     let now = wire_time(world.now);
     for (task, by_platform) in active(world, change) {
         if by_platform || also_of_people {

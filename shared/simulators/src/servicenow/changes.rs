@@ -246,16 +246,10 @@ fn entered(world: &mut World, sys_id: &str, from: &str, to: &str) {
         return;
     }
     note_move(world, sys_id, from, to);
+    change_tasks::moved(world, sys_id, to);
     match to {
         ASSESS | AUTHORIZE => approvals::ask(world, sys_id),
-        NEW => approvals::close_open_rows(world, sys_id, "cancelled"),
-        CANCELED => {
-            approvals::close_open_rows(world, sys_id, "cancelled");
-            change_tasks::cancel(world, sys_id, true);
-        }
-        IMPLEMENT => change_tasks::open(world, sys_id),
-        // What people opened stays open.
-        REVIEW => change_tasks::cancel(world, sys_id, false),
+        NEW | CANCELED => approvals::close_open_rows(world, sys_id, "cancelled"),
         // A standard change is approved by its template.
         SCHEDULED if from == NEW && is_standard(world, sys_id) => {
             let approved = Record::of(&[("approval", "approved")]);

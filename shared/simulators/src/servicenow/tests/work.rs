@@ -110,6 +110,16 @@ async fn a_task_of_a_person_keeps_a_change_from_closing() {
 }
 
 #[tokio::test]
+async fn a_person_who_moves_a_change_on_ends_its_tasks_too() {
+    let sim = instance();
+    let id = implementing(&sim).await;
+    sim.set(&id, &[("state", "0")]).unwrap();
+    assert_eq!(task_states(&sim), ["4", "4"]);
+    let close = json!({ "state": "3", "close_code": "successful", "close_notes": "done" });
+    assert_eq!(patch(&sim, &id, close).await.status, 200);
+}
+
+#[tokio::test]
 async fn with_its_last_task_a_change_goes_on_to_review() {
     let sim = instance();
     let id = implementing(&sim).await;
