@@ -50,6 +50,7 @@ mod states;
 mod stats_api;
 mod table_api;
 mod templates;
+mod tiny_api;
 mod webhook;
 mod wire;
 mod work;

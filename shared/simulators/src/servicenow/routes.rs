@@ -2,14 +2,17 @@
 
 use super::api::{ApiError, ApiRequest, ApiResponse};
 use super::world::World;
-use super::{attachment_api, batch_api, change_api, devops_api, import_api, stats_api, table_api};
+use super::{attachment_api, batch_api, change_api, devops_api, import_api, stats_api, table_api, tiny_api};
 
 /// Answers a request that is known to be authentic.
 pub(super) fn dispatch(world: &mut World, request: &ApiRequest) -> ApiResponse {
+    let tiny = tiny_api::resolved(world, request);
+    let request = tiny.as_ref().unwrap_or(request);
     let segments: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
     let answer = match unversioned(&segments).as_slice() {
         ["api", "now", "table", rest @ ..] => table_api::answer(world, request, rest),
         ["api", "now", "attachment", rest @ ..] => attachment_api::answer(world, request, rest),
+        ["api", "now", "tinyurl"] => tiny_api::answer(world, request),
         ["api", "now", "batch"] => batch_api::answer(world, request),
         ["api", "now", "stats", table] => stats_api::answer(world, request, table),
         ["api", "now", "import", rest @ ..] => import_api::answer(world, request, rest),

@@ -31,6 +31,9 @@ pub struct WebhookTarget {
     /// Text before the signature, such as `sha256=`.
     #[serde(default)]
     pub prefix: String,
+    /// Tables whose saves are told.
+    #[serde(default = "default_tables")]
+    pub tables: Vec<String>,
     /// How long a webhook is on its way.
     #[serde(default)]
     pub delay_ms: u64,
@@ -57,6 +60,7 @@ impl WebhookTarget {
             header: default_header(),
             encoding: Encoding::Hex,
             prefix: String::new(),
+            tables: default_tables(),
             delay_ms: 0,
             duplicates: 0,
             drop_rate: 0.0,
@@ -82,6 +86,10 @@ impl std::fmt::Debug for WebhookTarget {
             .field("header", &self.header)
             .finish_non_exhaustive()
     }
+}
+
+fn default_tables() -> Vec<String> {
+    vec!["change_request".to_owned(), "sysapproval_approver".to_owned()]
 }
 
 fn default_header() -> String {
@@ -123,6 +131,11 @@ impl Webhooks {
         Self { target, outbox, emitted: 0, owed_drops: 0.0 }
     }
 
+    /// Whether saves of a table are told.
+    pub(super) fn tell_of(&self, table: &str) -> bool {
+        self.target.as_ref().is_some_and(|target| target.tables.iter().any(|told| told == table))
+    }
+
     /// How long a write is not visible after its webhook.
     pub(super) fn early_ms(&self) -> u64 {
         self.target.as_ref().map_or(0, |target| target.early_ms)
@@ -152,18 +165,18 @@ impl Webhooks {
     }
 }
 
-/// What a webhook says of a saved row: of an approver row also which change it belongs to.
-pub(super) fn payload(table: &str, row: &Record, change: Option<&Record>) -> Value {
-    let of_change = |field: &str| change.map_or("", |change| change.get(field)).to_owned();
+/// What a webhook says of a saved row; the number and the like are those of its task.
+pub(super) fn payload(table: &str, row: &Record, task: Option<&Record>) -> Value {
+    let of_task = |field: &str| task.map_or("", |task| task.get(field)).to_owned();
     let mut body = json!({
         "sys_id": row.get("sys_id"),
         "table": table,
-        "number": of_change("number"),
+        "number": of_task("number"),
         "state": row.get("state"),
-        "approval": of_change("approval"),
+        "approval": of_task("approval"),
         "sys_mod_count": row.get("sys_mod_count"),
         "sys_updated_on": row.get("sys_updated_on"),
-        "correlation_id": of_change("correlation_id"),
+        "correlation_id": of_task("correlation_id"),
     });
     if table == "sysapproval_approver" {
         body["sysapproval"] = json!(row.get("sysapproval"));

@@ -182,3 +182,4 @@ pub(super) const TRANSFORM_ENTRIES: &[Field] = &[
     ("source_field", SHORT),
     ("target_field", SHORT),
 ];
+pub(super) const SHORT_ADDRESSES: &[Field] = &[("url", Text(100_000))];

@@ -59,6 +59,7 @@ pub(super) const TABLES: &[TableDef] = &[
     table("sys_properties", "System Property", platform::PROPERTIES),
     table("sys_rate_limit_rules", "Rate Limit Rule", platform::RATE_LIMITS),
     table("sys_script", "Business Rule", platform::SCRIPTS),
+    table("sys_tiny_url", "Short Address", platform::SHORT_ADDRESSES),
     table("sys_transform_entry", "Field Map", platform::TRANSFORM_ENTRIES),
     table("sys_transform_map", "Table Transform Map", platform::TRANSFORMS),
     table("sys_user", "User", platform::USERS),

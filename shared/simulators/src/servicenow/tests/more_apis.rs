@@ -104,3 +104,17 @@ async fn an_import_answers_201_although_its_row_is_refused() {
     let many = call(&sim, "POST", "/api/now/import/u_alert/insertMultiple", records).await;
     assert_eq!((many.status, sim.records("incident").len()), (201, 2));
 }
+
+#[tokio::test]
+async fn a_long_query_may_have_a_short_name() {
+    let sim = instance();
+    create(&sim, json!({ "short_description": "a" })).await;
+    create(&sim, json!({ "short_description": "b" })).await;
+    let ids = "0,".repeat(5000);
+    let url = format!("change_request_list.do?sysparm_query=numberIN{ids}CHG0030002&sysparm_fields=number");
+    let name = call(&sim, "POST", "/api/now/tinyurl", json!({ "url": url })).await.result();
+    let (page, tiny) = name.as_str().unwrap().split_once('?').unwrap();
+    assert_eq!(page, "change_request_list.do");
+    let found = get(&sim, &format!("{CHANGES}?{tiny}")).await;
+    assert_eq!(found.result(), json!([{ "number": "CHG0030002" }]));
+}

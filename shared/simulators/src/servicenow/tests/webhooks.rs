@@ -61,3 +61,15 @@ async fn a_write_that_changes_nothing_is_not_told() {
     patch(&sim, &id, json!({ "short_description": "a" })).await;
     assert!(bodies(&sim).is_empty());
 }
+
+#[tokio::test]
+async fn webhook_tables_say_whose_saves_are_told() {
+    let sim = sending(|target| target.tables = vec!["incident".to_owned()]);
+    create(&sim, json!({})).await;
+    call(&sim, "POST", "/api/now/table/incident", json!({ "correlation_id": "k1" })).await;
+    let told = bodies(&sim);
+    assert_eq!(
+        (told.len(), &told[0]["table"], &told[0]["number"]),
+        (1, &json!("incident"), &json!("INC0010001"))
+    );
+}

@@ -168,6 +168,30 @@ async fn business_rule_abort_refuses_what_its_condition_fits() {
 }
 
 #[tokio::test]
+async fn a_business_rule_aborts_only_while_it_is_active_and_says_so() {
+    for (off, value) in [("active", "false"), ("abort_action", "false"), ("action_insert", "false")] {
+        let sim = instance();
+        let mut rule =
+            vec![("name", "r"), ("collection", "change_request"), ("filter_condition", "type=normal")];
+        rule.extend([("active", "true"), ("abort_action", "true"), ("action_insert", "true")]);
+        let id = sim.insert("sys_script", &rule).unwrap();
+        assert_eq!(call(&sim, "POST", CHANGES, json!({})).await.status, 403);
+        sim.update("sys_script", &id, &[(off, value)]).unwrap();
+        assert_eq!(call(&sim, "POST", CHANGES, json!({})).await.status, 201, "{off}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_comes_to_implement_again_keeps_its_tasks() {
+    let sim = instance();
+    let id = implementing(&sim).await;
+    sim.revoke(&id).unwrap();
+    sim.approve_all(&id).unwrap();
+    assert_eq!(patch(&sim, &id, json!({ "state": "-1" })).await.status, 200);
+    assert_eq!(task_states(&sim), ["1", "1"]);
+}
+
+#[tokio::test]
 async fn data_policy_demands_its_fields_where_its_condition_fits() {
     let sim = instance();
     let conditions = [("model_table", "change_request"), ("conditions", "state=-4"), ("active", "true")];

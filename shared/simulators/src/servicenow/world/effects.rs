@@ -41,15 +41,14 @@ impl World {
     }
 
     pub(super) fn emit(&mut self, table: &str, sys_id: &str) {
-        let Some(row) = self.row(table, sys_id) else {
+        let Some(row) = self.row(table, sys_id).filter(|_| self.webhooks.tell_of(table)) else {
             return;
         };
-        let change = match table {
-            "change_request" => Some(row),
+        let task = match table {
             "sysapproval_approver" => self.row("change_request", row.get("sysapproval")),
-            _ => return,
+            _ => Some(row),
         };
-        let body = crate::servicenow::webhook::payload(table, row, change);
+        let body = crate::servicenow::webhook::payload(table, row, task);
         self.webhooks.emit(self.now, &body);
     }
 
