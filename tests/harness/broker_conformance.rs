@@ -126,6 +126,7 @@ macro_rules! broker_conformance {
             a_refused_fact_waits_with_its_worker,
             what_follows_is_published,
             a_delivery_is_settled_once,
+            many_are_settled_at_once,
             a_dead_letter_keeps_its_reason,
             a_dead_letter_is_replayed_into_a_watch,
             a_dead_letter_is_edited_or_dropped,

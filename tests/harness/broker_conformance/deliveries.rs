@@ -4,7 +4,7 @@ use super::{
     APPROVAL, CHANGE, DEADLINE, PREFETCH, Subject, ack, fault, hint, inbox, next, only, stays_quiet,
 };
 use interlock_events::Event;
-use interlock_runtime::ports::broker::{PublishError, Settlement, Then};
+use interlock_runtime::ports::broker::{Delivered, PublishError, Settlement, Then, Tier, Travel};
 use std::collections::BTreeSet;
 use tokio::time::Instant;
 
@@ -103,4 +103,30 @@ pub async fn what_waits_is_counted(subject: Subject) {
         assert!(Instant::now() < deadline, "{standing:?}");
         tokio::task::yield_now().await;
     }
+}
+
+/// Many outcomes at once: each goes where it belongs, and what is not in hand is told.
+pub async fn many_are_settled_at_once(subject: Subject) {
+    let mut inbox = inbox(&subject.broker, APPROVAL).await;
+    let sent: Vec<Event> = (0..3).map(|number| hint(&format!("n{number}"))).collect();
+    subject.broker.publish(&sent, false).await.expect("published");
+    let mut all = Vec::new();
+    for _ in &sent {
+        all.push(next(&mut inbox).await);
+    }
+    let again = |travel: Travel| Then::Again { tier: Tier::OneSecond, travel: Box::new(travel) };
+    let outcomes: Vec<_> = all
+        .iter()
+        .zip([again(all[0].travel.clone()), again(all[1].travel.clone()), Then::Ack])
+        .map(|(delivered, then)| (delivered.receipt.clone(), only(then)))
+        .collect();
+    inbox.settler().settle_all(&outcomes).await.expect("settled");
+    let back = [next(&mut inbox).await, next(&mut inbox).await];
+    let event = |delivered: &Delivered| delivered.event.as_ref().expect("an event").to_string();
+    let came: BTreeSet<_> = back.iter().map(event).collect();
+    assert_eq!(came, all[..2].iter().map(event).collect());
+    stays_quiet(&mut inbox).await;
+    let twice = inbox.settler().settle_all(&outcomes).await;
+    assert!(matches!(twice, Err(PublishError::Gone(_))), "{twice:?}");
+    inbox.settler().settle_all(&[]).await.expect("nothing is nothing");
 }

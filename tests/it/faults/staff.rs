@@ -57,7 +57,7 @@ pub fn store(redis: &PrivateRedis) -> Arc<dyn Store> {
 
 /// A worker at work. Aborting the task is its death.
 pub fn employ<F>(
-    broker: Arc<RabbitMq>,
+    broker: Arc<dyn Broker>,
     store: Arc<dyn Store>,
     reaction: impl Fn(Delivery<RecordChanged>) -> F + Send + Sync + 'static,
 ) -> JoinHandle<()>

@@ -166,6 +166,19 @@ impl Settler for EmbeddedSettler {
         settled.await.map_err(Failure::at_publish)
     }
 
+    async fn settle_all(&self, outcomes: &[(Receipt, Settlement)]) -> Result<(), PublishError> {
+        let (worker, clock) = (self.session.worker, self.session.clock.clone());
+        let outcomes = outcomes.to_vec();
+        let settled = self.session.writer.ask(move |connection, rung| {
+            rung.insert(worker);
+            outcomes.iter().try_for_each(|(receipt, settlement)| {
+                let mark = Mark { now: clock.now(), tag: clock.tag(), again: false };
+                settle(connection, rung, receipt, settlement, &mark)
+            })
+        });
+        settled.await.map_err(Failure::at_publish)
+    }
+
     async fn put_back(&self, receipt: &Receipt) {
         let (worker, receipt) = (self.session.worker, receipt.clone());
         let given_back = self.session.writer.ask(move |connection, rung| {

@@ -7,8 +7,8 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::failure::Failure;
 use super::stored::{read_event, read_travel, travel_text};
 
-/// Deliveries of one claim: enough to share a commit, few enough that others get their share.
-const CLAIM_MAX: u16 = 8;
+/// Deliveries of one claim and lane: a commit is waited for only once for all of them.
+const CLAIM_MAX: u16 = 256;
 
 /// What is taken up and what comes again; served first.
 pub(super) const WATCH: i64 = 0;

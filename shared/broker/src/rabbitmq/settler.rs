@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use futures_util::future::join_all;
 use interlock_events::Event;
 use interlock_runtime::ports::broker::{
     Delivered, PublishError, Receipt, Settlement, Settler, Then, Travel, Unreadable,
@@ -76,17 +77,16 @@ impl RabbitSettler {
         &self,
         held: &Held,
         settlement: &Settlement,
-    ) -> Result<(Vec<Outgoing>, Vec<Outgoing>), PublishError> {
+    ) -> Result<(Vec<Outgoing>, Option<Outgoing>), PublishError> {
         let now = self.clock.now();
         let facts =
             settlement.publish.iter().map(|event| outgoing::fact(event, false, now, self.clock.tag()));
         let facts = facts.collect::<Result<Vec<_>, _>>()?;
-        let mut successor = Vec::new();
-        match &settlement.then {
-            Then::Ack => {}
+        let successor = match &settlement.then {
+            Then::Ack => None,
             Then::Again { tier, travel } => {
                 let to = Destination::Delay(self.worker, *tier);
-                successor.push(outgoing::to(&to, &held.event, travel, now)?);
+                Some(outgoing::to(&to, &held.event, travel, now)?)
             }
             Then::Dead { reason, attempts } => {
                 let travel = Travel {
@@ -95,10 +95,26 @@ impl RabbitSettler {
                     tag: self.clock.tag(),
                     ..held.travel.clone()
                 };
-                successor.push(outgoing::to(&Destination::Dead(self.worker), &held.event, &travel, now)?);
+                Some(outgoing::to(&Destination::Dead(self.worker), &held.event, &travel, now)?)
             }
-        }
+        };
         Ok((facts, successor))
+    }
+
+    async fn send(&self, outgoing: &[Outgoing], of: &Receipt) -> Result<(), PublishError> {
+        if outgoing.is_empty() {
+            return Ok(());
+        }
+        self.publisher.send(outgoing).await.map_err(|error| still_in_hand(error, of))
+    }
+
+    async fn ack(&self, receipt: &Receipt, held: &Held) -> Result<(), PublishError> {
+        self.in_hand().remove(receipt);
+        match within("an ack", held.acker.ack(BasicAckOptions::default())).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(PublishError::Gone("the session ended before the ack".into())),
+            Err(error) => Err(PublishError::Gone(error.to_string())),
+        }
     }
 }
 
@@ -108,17 +124,27 @@ impl Settler for RabbitSettler {
         let held = self.held(receipt)?;
         let (facts, successor) = self.outgoing(&held, settlement)?;
         // Apart: what comes again must not multiply while a queue refuses a fact.
-        for outgoing in [facts, successor] {
-            if !outgoing.is_empty() {
-                self.publisher.send(&outgoing).await.map_err(|error| still_in_hand(error, receipt))?;
-            }
+        for outgoing in [facts, successor.into_iter().collect()] {
+            self.send(&outgoing, receipt).await?;
         }
-        self.in_hand().remove(receipt);
-        match within("an ack", held.acker.ack(BasicAckOptions::default())).await {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(PublishError::Gone("the session ended before the ack".into())),
-            Err(error) => Err(PublishError::Gone(error.to_string())),
+        self.ack(receipt, &held).await
+    }
+
+    async fn settle_all(&self, outcomes: &[(Receipt, Settlement)]) -> Result<(), PublishError> {
+        let Some((first, _)) = outcomes.first() else { return Ok(()) };
+        let (mut all, mut facts, mut successors) = (Vec::new(), Vec::new(), Vec::new());
+        for (receipt, settlement) in outcomes {
+            let held = self.held(receipt)?;
+            let (mine, successor) = self.outgoing(&held, settlement)?;
+            facts.extend(mine);
+            successors.extend(successor);
+            all.push((receipt, held));
         }
+        for outgoing in [facts, successors] {
+            self.send(&outgoing, first).await?;
+        }
+        let acks = all.iter().map(|(receipt, held)| self.ack(receipt, held));
+        join_all(acks).await.into_iter().collect()
     }
 
     async fn put_back(&self, receipt: &Receipt) {

@@ -33,9 +33,9 @@ const PAGE: usize = 1000;
 const PAGE_MAX: usize = 64 * 1000;
 
 /// Leaves the receipt that an event has reached its worker.
-pub(super) async fn receipt(worker: &str, event: &Event, context: &Context) {
+pub(super) async fn receipt(worker: &'static str, id: String, context: Context) {
     // Without a receipt the event is taken up once more, which is harmless.
-    let _ = context.store.put(&receipt_key(worker, event.id()), "1", RECEIPT_LIFE).await;
+    let _ = context.store.put(&receipt_key(worker, &id), "1", RECEIPT_LIFE).await;
 }
 
 /// The event did not stay with its worker after all.

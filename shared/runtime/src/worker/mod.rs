@@ -5,7 +5,9 @@
 
 mod arrivals;
 mod audit;
-mod fairness;
+mod desk;
+mod room;
+mod rounds;
 mod session;
 mod settlement;
 mod subscriber;
@@ -15,7 +17,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub use session::chain_key;
+pub use desk::chain_key;
 pub use subscriber::{Delivery, Handled, Subscriber};
 pub use timer::{Found, Task};
 
@@ -26,6 +28,7 @@ use crate::ports::http::Http;
 use crate::ports::store::Store;
 use crate::signals::Shutdown;
 use arrivals::Arrivals;
+use desk::Desk;
 use subscriber::{Reaction, Typed};
 use timer::Timer;
 
@@ -84,10 +87,10 @@ impl Worker {
         let timers: Vec<_> =
             self.timers.into_iter().map(|timer| timer.start(context.clone(), shutdown.clone())).collect();
         let audit = audit::start(self.name, types, arrivals.clone(), context.clone(), shutdown.clone());
-        let desk = session::Desk::new(self.name, self.reactions, arrivals, context.clone());
+        let desk = Desk::new(self.name, self.reactions, arrivals, context.clone());
         let mut failures = 0_u32;
         while !shutdown.has_begun() {
-            match desk.session(&shutdown).await {
+            match session::session(&desk, &shutdown).await {
                 Ok(()) => failures = 0,
                 Err(fault) => {
                     failures = failures.saturating_add(1);

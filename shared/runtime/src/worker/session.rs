@@ -1,395 +1,154 @@
 //! One session with the broker: from consuming to the loss of the connection, or to the drain.
 
-use std::collections::BTreeMap;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use futures_util::FutureExt;
-use interlock_events::{AttributesReader, Event, partition_of, traceparent_of};
-use interlock_rules::{Standing, standing};
-use tokio::sync::RwLock;
+use futures_util::future::join_all;
+use interlock_events::partition_of;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
-use tracing::Instrument;
 
-use super::arrivals::Arrivals;
-use super::fairness::{Share, Shares};
-use super::settlement::{self, Origin};
-use super::subscriber::{Delivery, Handled, Reaction};
-use super::{Context, audit};
-use crate::doors::Doors;
-use crate::ports::broker::{
-    BrokerError, Delivered, Prefetch, PublishError, Settlement, Settler, Then, Tier, Travel,
-};
-use crate::ports::store::Chain;
+use super::desk::Desk;
+use super::room::{Room, Size};
+use crate::ports::broker::{BrokerError, Delivered, Prefetch, Settlement, Settler};
 use crate::signals::Shutdown;
-use crate::telemetry;
 
-/// Longest time that a reaction may take.
-const REACTION_MAX: Duration = Duration::from_secs(60);
-/// How long the Store remembers who holds a chain.
-const CHAIN_LIFE: Duration = Duration::from_secs(15 * 60);
-/// A delivery that the broker counts as returned more often is handled alone.
-const RETURNED_MAX: u32 = 3;
-/// A delivery that so many processes died with goes to the dead letters.
-const CRASHES_MAX: u32 = 10;
-const SETTLE_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Deliveries in hand for each slot, of each queue: behind those of a project that floods it there may be others.
+const AHEAD: u16 = 16;
+/// Of them so many wait for a slot where projects have more than their share; the others are on their way into a tier.
+const WAITING: u16 = 4;
+/// So many are put off together, by so many at once: the next are carried while the last are confirmed.
+const TOGETHER_MAX: usize = 64;
+const PORTERS: usize = 4;
 
-/// Where a worker's deliveries are handled.
-#[derive(Clone)]
-pub(super) struct Desk {
-    worker: &'static str,
-    reactions: Arc<BTreeMap<&'static str, Arc<dyn Reaction>>>,
-    context: Context,
-    arrivals: Arc<Arrivals>,
-    shares: Shares,
-    /// Held by everybody for reading; by a suspected poison alone for writing.
-    alone: Arc<RwLock<()>>,
-    /// What is refused at the moment.
-    doors: Arc<Doors>,
-    /// Outcomes that the broker does not take: nothing new is pulled meanwhile.
-    stuck: Arc<AtomicUsize>,
+/// Consumes until the shutdown (`Ok`) or the loss of the connection.
+pub(super) async fn session(desk: &Desk, shutdown: &Shutdown) -> Result<(), BrokerError> {
+    let ahead = desk.context.concurrency.saturating_mul(AHEAD);
+    let prefetch = Prefetch { intake: ahead, watch: ahead };
+    let mut inbox = desk.context.broker.consume(desk.worker, prefetch).await?;
+    desk.context.health.set(desk.worker, Ok(()));
+    let mut session = Session::new(desk.clone(), inbox.settler());
+    let ended = loop {
+        desk.until_unstuck(shutdown).await;
+        session.begin();
+        tokio::select! {
+            biased;
+            () = shutdown.begun() => break Ok(()),
+            () = session.shared.freed() => {}
+            () = session.watches.freed() => {}
+            next = inbox.next() => match next {
+                Some(Ok(delivered)) => session.arrive(delivered),
+                Some(Err(fault)) => break Err(fault),
+                None => break Err(BrokerError::Unavailable("the inbox closed".into())),
+            },
+        }
+    };
+    inbox.stop().await;
+    session.end(ended.is_ok()).await;
+    ended
 }
 
-impl Desk {
-    pub(super) fn new(
-        worker: &'static str,
-        reactions: BTreeMap<&'static str, Arc<dyn Reaction>>,
-        arrivals: Arc<Arrivals>,
-        context: Context,
-    ) -> Self {
-        let shares = Shares::of(context.concurrency);
-        Self {
-            worker,
-            reactions: Arc::new(reactions),
-            context,
-            arrivals,
-            shares,
-            alone: Arc::default(),
-            doors: Arc::default(),
-            stuck: Arc::default(),
+struct Session {
+    desk: Desk,
+    settler: Arc<dyn Settler>,
+    /// For what every project may bring: facts, and what comes again without a state.
+    shared: Room<Delivered>,
+    /// For watches. They are never put off: their deadline may be near.
+    watches: Room<Delivered>,
+    porter: mpsc::Sender<PutOff>,
+    in_hand: JoinSet<()>,
+}
+
+/// What is over its project's share, and where it goes.
+type PutOff = (Delivered, Settlement);
+
+impl Session {
+    fn new(desk: Desk, settler: Arc<dyn Settler>) -> Self {
+        let slots = desk.context.concurrency;
+        let places = usize::from(slots.saturating_mul(WAITING));
+        let shared = Room::new(Size::shared(slots, places));
+        let watches = Room::new(Size::open(slots.saturating_mul(2)));
+        let mut in_hand = JoinSet::new();
+        // No more than the prefetch of both queues is ever in hand.
+        let (porter, waiting) = mpsc::channel(usize::from(slots.saturating_mul(AHEAD)) * 2);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..PORTERS {
+            in_hand.spawn(carry_off(desk.clone(), settler.clone(), waiting.clone()));
+        }
+        Self { desk, settler, shared, watches, porter, in_hand }
+    }
+
+    fn arrive(&mut self, delivered: Delivered) {
+        self.leave_receipt(&delivered);
+        if let Some(outcome) = self.desk.outcome_at_once(&delivered) {
+            return self.settle(delivered, outcome);
+        }
+        let project = delivered.event.as_ref().ok().and_then(partition_of);
+        let room = if delivered.travel.state.is_some() { &self.watches } else { &self.shared };
+        if let Err(delivered) = room.enter(project.clone(), delivered) {
+            let settlement = self.desk.put_off(&delivered, &project);
+            if let Err(unsent) = self.porter.try_send((delivered, settlement)) {
+                let (delivered, settlement) = unsent.into_inner();
+                self.settle(delivered, settlement);
+            }
         }
     }
 
-    /// Consumes until the shutdown (`Ok`) or the loss of the connection.
-    pub(super) async fn session(&self, shutdown: &Shutdown) -> Result<(), BrokerError> {
-        let slots = self.context.concurrency;
-        let prefetch = Prefetch { intake: slots, watch: slots.saturating_mul(2) };
-        let mut inbox = self.context.broker.consume(self.worker, prefetch).await?;
-        self.context.health.set(self.worker, Ok(()));
-        let settler = inbox.settler();
-        let mut in_hand = JoinSet::new();
-        let ended = loop {
-            self.until_unstuck(shutdown).await;
-            while in_hand.try_join_next().is_some() {}
-            // Nothing but the end cancels `next`: what it was about to hand out must not get lost.
-            tokio::select! {
-                biased;
-                () = shutdown.begun() => break Ok(()),
-                next = inbox.next() => match next {
-                    Some(Ok(delivered)) => {
-                        let (desk, settler) = (self.clone(), settler.clone());
-                        in_hand.spawn(async move { desk.take(delivered, &*settler).await });
-                    }
-                    Some(Err(fault)) => break Err(fault),
-                    None => break Err(BrokerError::Unavailable("the inbox closed".into())),
-                },
-            }
-        };
-        inbox.stop().await;
+    /// Lets everything begin for which there is a slot.
+    fn begin(&mut self) {
+        while self.in_hand.try_join_next().is_some() {}
+        while let Some((delivered, slot)) = self.watches.next().or_else(|| self.shared.next()) {
+            let (desk, settler) = (self.desk.clone(), self.settler.clone());
+            self.in_hand.spawn(async move { desk.take(delivered, slot, &*settler).await });
+        }
+    }
+
+    fn settle(&mut self, delivered: Delivered, settlement: Settlement) {
+        let (desk, settler) = (self.desk.clone(), self.settler.clone());
+        self.in_hand.spawn(async move { desk.settle(&delivered, settlement, &*settler).await });
+    }
+
+    fn leave_receipt(&mut self, delivered: &Delivered) {
+        let Some(receipt) = self.desk.receipt(delivered) else { return };
+        self.in_hand.spawn(receipt);
+    }
+
+    /// Gives back what waits, and finishes what has begun.
+    async fn end(mut self, connected: bool) {
+        let waiting: Vec<_> = [&self.watches, &self.shared].into_iter().flat_map(Room::clear).collect();
+        if connected {
+            join_all(waiting.iter().map(|delivered| self.settler.put_back(&delivered.receipt))).await;
+        }
+        drop(self.porter);
+        let drain = self.desk.context.drain;
         let drained =
-            tokio::time::timeout(self.context.drain, async { while in_hand.join_next().await.is_some() {} });
+            tokio::time::timeout(drain, async { while self.in_hand.join_next().await.is_some() {} });
         if drained.await.is_err() {
             tracing::warn!(
-                worker = self.worker,
-                left = in_hand.len(),
+                worker = self.desk.worker,
+                left = self.in_hand.len(),
                 "stopped with deliveries in hand; they come again"
             );
         }
-        ended
+        // They come again, unless their queue is gone: then the log brings them, if they have no receipt.
+        join_all(waiting.iter().map(|delivered| self.desk.take_back_receipt(delivered))).await;
     }
+}
 
-    async fn until_unstuck(&self, shutdown: &Shutdown) {
-        while self.stuck.load(Ordering::Acquire) > 0 && !shutdown.has_begun() {
-            let _ = tokio::time::timeout(Duration::from_millis(100), shutdown.begun()).await;
-        }
-    }
-
-    async fn take(&self, delivered: Delivered, settler: &dyn Settler) {
-        let event = match &delivered.event {
-            Ok(event) => event.clone(),
-            Err(unreadable) => {
-                let reason = format!("the message is no event: {}", unreadable.reason);
-                let then = Then::Dead { reason, attempts: delivered.travel.attempt };
-                self.settle(&delivered, Settlement { publish: Vec::new(), then }, settler).await;
-                return;
-            }
+/// Those that came while others were carried off go together.
+async fn carry_off(desk: Desk, settler: Arc<dyn Settler>, waiting: Arc<Mutex<mpsc::Receiver<PutOff>>>) {
+    let mut together = Vec::with_capacity(TOGETHER_MAX);
+    while waiting.lock().await.recv_many(&mut together, TOGETHER_MAX).await > 0 {
+        let outcomes = together.iter().map(|(delivered, to)| (delivered.receipt.clone(), to.clone()));
+        let outcomes: Vec<_> = outcomes.collect();
+        let alone = match settler.settle_all(&outcomes).await {
+            Ok(()) => Vec::new(),
+            Err(_) => std::mem::take(&mut together),
         };
-        let span = tracing::info_span!(
-            "process",
-            otel.name = %format!("process {}", event.ty()),
-            otel.kind = "consumer",
-            worker = self.worker,
-            event.id = event.id(),
-            event.type = event.ty(),
-            event.subject = event.subject().unwrap_or_default(),
-            attempt = delivered.travel.attempt,
-        );
-        let parent = delivered.travel.traceparent.clone().or_else(|| traceparent_of(&event));
-        telemetry::set_parent(&span, parent.as_deref());
-        async {
-            let (settlement, ()) =
-                tokio::join!(self.decide(&delivered, &event), self.receipt(&delivered, &event));
-            self.settle(&delivered, settlement, settler).await;
-        }
-        .instrument(span)
+        together.clear();
+        join_all(alone.into_iter().map(|(delivered, settlement)| {
+            let (desk, settler) = (&desk, &settler);
+            async move { desk.settle(&delivered, settlement, &**settler).await }
+        }))
         .await;
     }
-
-    async fn decide(&self, delivered: &Delivered, event: &Event) -> Settlement {
-        let travel = &delivered.travel;
-        if travel.owed {
-            return self.pay(travel, event);
-        }
-        if travel.crashes >= CRASHES_MAX {
-            let reason = format!("{} processes died with it in hand", travel.crashes);
-            return self.conclude(Handled::Dead { reason }, delivered, event, None);
-        }
-        if delivered.returned > RETURNED_MAX {
-            let travel = Travel { crashes: travel.crashes + 1, ..travel.clone() };
-            return settlement::unchanged(Tier::OneSecond, travel);
-        }
-        let Some(share) = self.share(delivered, event) else {
-            metrics::counter!("interlock_deferred_total", "worker" => self.worker).increment(1);
-            return settlement::unchanged(settlement::round(self.waited(travel)), travel.clone());
-        };
-        let settlement = if travel.crashes > 0 {
-            let _alone = self.alone.write().await;
-            self.react(delivered, event).await
-        } else {
-            let _beside_others = self.alone.read().await;
-            self.react(delivered, event).await
-        };
-        drop(share);
-        settlement
-    }
-
-    /// A fact of ours that a queue refused before: published now, unless the queue still refuses its like.
-    fn pay(&self, travel: &Travel, event: &Event) -> Settlement {
-        if self.doors.is_closed(event.ty(), self.context.clock.instant()) {
-            return settlement::unchanged(settlement::round(self.waited(travel)), travel.clone());
-        }
-        Settlement { publish: vec![event.clone()], then: Then::Ack }
-    }
-
-    fn waited(&self, travel: &Travel) -> Duration {
-        (self.context.clock.now() - travel.first_at).to_std().unwrap_or_default()
-    }
-
-    /// It has reached its worker, whatever becomes of it: the audit need not take it up.
-    async fn receipt(&self, delivered: &Delivered, event: &Event) {
-        if delivered.travel.state.is_none() && !delivered.travel.owed {
-            self.arrivals.note(event.id());
-            audit::receipt(self.worker, event, &self.context).await;
-        }
-    }
-
-    /// A watch is never deferred: its deadline may be near.
-    fn share(&self, delivered: &Delivered, event: &Event) -> Option<Share> {
-        let project = partition_of(event).filter(|_| delivered.travel.state.is_none());
-        self.shares.take(project)
-    }
-
-    async fn react(&self, delivered: &Delivered, event: &Event) -> Settlement {
-        let Some(reaction) = self.reactions.get(event.ty()) else {
-            let reason = format!("{} does not react to {}", self.worker, event.ty());
-            return self.conclude(Handled::Ignored(reason), delivered, event, None);
-        };
-        let chain = match reaction.chain(event) {
-            Ok(chain) => chain.map(|key| chain_key(self.worker, event.ty(), &key)),
-            Err(fault) => {
-                return self.conclude(Handled::Dead { reason: fault.to_string() }, delivered, event, None);
-            }
-        };
-        let noted = match self.standing(chain.as_deref(), &delivered.travel).await {
-            Standing::Holder => None,
-            Standing::Spare { noted } => Some(noted),
-            Standing::Surplus => {
-                let reason = "another copy of this watch lives".to_owned();
-                return self.conclude(Handled::Ignored(reason), delivered, event, None);
-            }
-        };
-        let handled = self.call(&**reaction, delivered, event, noted.is_some()).await;
-        if let (Some(chain), None, Handled::Done(_) | Handled::Ignored(_)) = (&chain, noted, &handled) {
-            // The chain's end is its last tick: copies that noted an earlier one may go.
-            let end = delivered.travel.tick + 1;
-            let _ = self.context.store.advance(chain, end, "ended", CHAIN_LIFE).await;
-        }
-        self.conclude(handled, delivered, event, noted)
-    }
-
-    async fn standing(&self, chain: Option<&str>, travel: &Travel) -> Standing {
-        let Some(chain) = chain else { return Standing::Holder };
-        let holder = match self.context.store.advance(chain, travel.tick, &travel.tag, CHAIN_LIFE).await {
-            Ok(Chain::Other { tick }) => Some(tick),
-            // Without the Store every copy acts; each reads before it writes.
-            Ok(Chain::Holder) | Err(_) => None,
-        };
-        standing(holder, travel.noted)
-    }
-
-    async fn call(
-        &self,
-        reaction: &dyn Reaction,
-        delivered: &Delivered,
-        event: &Event,
-        spare: bool,
-    ) -> Handled {
-        let travel = &delivered.travel;
-        let delivery = Delivery {
-            data: (),
-            time: event.time().copied().unwrap_or(travel.first_at),
-            redelivered: delivered.redelivered,
-            attempt: travel.attempt,
-            first_and_direct: delivered.direct && !travel.again && travel.attempt == 1,
-            first_at: travel.first_at,
-            state: travel.state.clone(),
-            spare,
-            traceparent: traceparent_of(event),
-            began: self.context.clock.instant(),
-        };
-        let reaction = AssertUnwindSafe(reaction.handle(event, delivery)).catch_unwind();
-        let failed = match tokio::time::timeout(REACTION_MAX, reaction).await {
-            Ok(Ok(handled)) => return handled,
-            Ok(Err(_)) => "the reaction panicked".to_owned(),
-            Err(_) => format!("the reaction took longer than {} s", REACTION_MAX.as_secs()),
-        };
-        tracing::error!(worker = self.worker, reason = failed, "a reaction failed");
-        match &travel.state {
-            // A watch is never lost: it holds a gate.
-            Some(state) => {
-                Handled::Watch { after: Tier::ThirtySeconds.duration(), state: state.clone(), events: vec![] }
-            }
-            None => Handled::Later { reason: failed },
-        }
-    }
-
-    fn conclude(
-        &self,
-        handled: Handled,
-        delivered: &Delivered,
-        event: &Event,
-        noted: Option<u64>,
-    ) -> Settlement {
-        let word = handled.word();
-        match &handled {
-            Handled::Ignored(reason) => tracing::debug!(reason, "ignored"),
-            Handled::Later { reason } => tracing::warn!(reason, "failed; it comes again"),
-            Handled::Dead { reason } => tracing::error!(reason, "to the dead letters"),
-            Handled::Done(_) | Handled::Watch { .. } => {}
-        }
-        metrics::counter!("interlock_deliveries_total", "worker" => self.worker, "type" => event.ty().to_owned(), "outcome" => word)
-            .increment(1);
-        let origin = Origin {
-            worker: self.worker,
-            event,
-            travel: &delivered.travel,
-            noted,
-            now: self.context.clock.now(),
-            fresh_tag: self.context.clock.tag(),
-        };
-        settlement::settlement(handled, &origin)
-    }
-
-    /// Keeps the delivery until its outcome is confirmed, and lets nothing new in meanwhile. Facts that a queue
-    /// refuses wait apart: one full queue of another worker must not hold up the gates that are due.
-    async fn settle(&self, delivered: &Delivered, mut settlement: Settlement, settler: &dyn Settler) {
-        let mut pause = Duration::from_millis(200);
-        let mut stuck = None;
-        loop {
-            let Err(fault) = self.try_to_settle(delivered, &settlement, settler).await else { return };
-            match &fault {
-                PublishError::Gone(_) => return self.let_go(delivered, &fault).await,
-                refusal if refusal.is_refusal() && self.set_aside(&mut settlement, refusal).await => continue,
-                _ => {}
-            }
-            if stuck.is_none() {
-                stuck = Some(Stuck::new(&self.stuck));
-                tracing::warn!(worker = self.worker, %fault, "the broker does not take an outcome; waiting with it");
-            }
-            tokio::time::sleep(self.context.clock.jittered(pause)).await;
-            pause = (pause * 2).min(SETTLE_PAUSE_MAX);
-        }
-    }
-
-    async fn try_to_settle(
-        &self,
-        delivered: &Delivered,
-        settlement: &Settlement,
-        settler: &dyn Settler,
-    ) -> Result<(), PublishError> {
-        let types: Vec<&str> = settlement.publish.iter().map(AttributesReader::ty).collect();
-        if self.doors.enter(&types, self.context.clock.instant()).is_err() {
-            return Err(PublishError::Full { what: types.join(", ") });
-        }
-        let settled = settler.settle(&delivered.receipt, settlement).await;
-        match &settled {
-            Ok(()) => self.doors.open(&types),
-            Err(fault) if fault.is_refusal() => {
-                self.doors.close(&types, self.context.clock.instant());
-            }
-            Err(_) => {}
-        }
-        settled
-    }
-
-    /// Moves refused facts into a tier of our own, from where they are published by and by.
-    async fn set_aside(&self, settlement: &mut Settlement, fault: &PublishError) -> bool {
-        if settlement.publish.is_empty() {
-            return false;
-        }
-        tracing::warn!(worker = self.worker, %fault, "facts are refused and wait apart");
-        metrics::counter!("interlock_owed_total", "worker" => self.worker)
-            .increment(settlement.publish.len() as u64);
-        let owed = self.context.broker.owe(self.worker, &settlement.publish).await;
-        if let Err(fault) = &owed {
-            tracing::warn!(worker = self.worker, %fault, "nor does their tier take them");
-        } else {
-            settlement.publish.clear();
-        }
-        owed.is_ok()
-    }
-
-    /// The delivery comes again by itself.
-    async fn let_go(&self, delivered: &Delivered, fault: &PublishError) {
-        tracing::debug!(%fault, "the delivery comes again");
-        // Unless its queue is gone: then the log brings it, if it has no receipt.
-        if let (Ok(event), None) = (&delivered.event, &delivered.travel.state) {
-            self.arrivals.forget(event.id());
-            audit::take_back_receipt(self.worker, event, &self.context).await;
-        }
-    }
-}
-
-/// One outcome that the broker does not take. Counted until it is taken or given up with its session.
-struct Stuck<'a>(&'a AtomicUsize);
-
-impl<'a> Stuck<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count)
-    }
-}
-
-impl Drop for Stuck<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// The Store's key of a chain. It is there while a watch of `key` comes round, and a while after.
-#[must_use]
-pub fn chain_key(worker: &str, ty: &str, key: &str) -> String {
-    format!("chain:{worker}:{ty}:{key}")
 }
