@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
@@ -15,6 +15,9 @@ use crate::gate::{Gate, GateState, Phase};
 use crate::read::Unread;
 use crate::{Desk, NAME};
 
+/// So near to the deadline a gate whose record could not be read is looked at again soon.
+const NEAR_DEADLINE: TimeDelta = TimeDelta::minutes(2);
+const UNREAD_LOOK_MAX: Duration = Duration::from_secs(5);
 /// Outward writes leave within this time after the tick began.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// Another look after a hint that comes later than this is left to the gate's watch.
@@ -149,6 +152,9 @@ impl Desk {
         match verdict {
             Verdict::Wait { reason, until } => {
                 let after = next_look(now, state.deadline, until);
+                // Sleeping through the last moments would reject what was approved long before.
+                let is_near = state.deadline - now <= NEAR_DEADLINE;
+                let after = if reading.is_err() && is_near { after.min(UNREAD_LOOK_MAX) } else { after };
                 if reading.as_ref().is_err_and(|unread| unread.until_cured) {
                     self.report(gate, state, platform, &reading).await;
                     return self.fault(gate, state, reason, after);

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use interlock_platforms::{Platform, PlatformError};
-use interlock_rules::{Glances, Reading, RunPhase, RunReading, has_not_moved};
+use interlock_rules::{Glances, RELEASE_MARGIN, Reading, RunPhase, RunReading, has_not_moved};
 use interlock_servicenow::{Class, Lane, ServiceNow};
 
 use crate::Desk;
@@ -13,6 +14,8 @@ use crate::gate::{Gate, GateState};
 const RECORD_READ_MAX: Duration = Duration::from_secs(15);
 /// The same when the deadline has come: rejecting does not wait for ServiceNow.
 const RECORD_READ_AT_DEADLINE_MAX: Duration = Duration::from_secs(4);
+/// So near to the last moment of a release a reading waits for its permit as long as it can.
+const LAST_CHANCE: Duration = Duration::from_secs(60);
 /// What a client that has come to its deadline may still need.
 const CLIENT_ENDS_WITHIN: Duration = Duration::from_secs(1);
 /// Longest that a look waits for the platform.
@@ -35,19 +38,27 @@ impl Unread {
     }
 }
 
+/// What is left for a reading in the last minute in which a release can still be sent.
+fn last_chance(now: DateTime<Utc>, deadline: DateTime<Utc>) -> Option<Duration> {
+    let left = (deadline - RELEASE_MARGIN - now).to_std().ok()?;
+    (left <= LAST_CHANCE && left > CLIENT_ENDS_WITHIN).then_some(left)
+}
+
 impl Desk {
     pub(crate) async fn read_record(&self, gate: Gate<'_>, state: &GateState) -> Result<Reading, Unread> {
         let service_now = self.instance(state).map_err(Unread::until_cured)?;
-        let asked = self.context.clock.now();
-        let limit = if asked >= state.deadline { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
+        let now = self.context.clock.now();
+        let limit = if now >= state.deadline { RECORD_READ_AT_DEADLINE_MAX } else { RECORD_READ_MAX };
         let shared = gate.shared(state);
         let keys = shared.hashes();
         // It learns from what was not answered in time, so the end is the client's own.
-        let service_now = service_now.before(self.context.clock.instant() + limit);
+        let service_now = match last_chance(now, state.deadline) {
+            Some(left) => service_now.patiently().before(self.context.clock.instant() + left.min(limit)),
+            None => service_now.before(self.context.clock.instant() + limit),
+        };
         let reading = service_now.changes_of_any(&keys, Lane::Gate);
         match tokio::time::timeout(limit + CLIENT_ENDS_WITHIN, reading).await {
-            // What a slow answer shows may be as old as its question: its age counts from there.
-            Ok(Ok(reading)) => Ok(Reading { at: asked, rows: shared.counting(reading.rows), ..reading }),
+            Ok(Ok(reading)) => Ok(Reading { rows: shared.counting(reading.rows), ..reading }),
             // Credentials concern every gate: that is told once for the instance, by the poll.
             Ok(Err(fault)) if fault.class() == Class::Permanent && !fault.is_not_authenticated() => {
                 Err(Unread::until_cured(fault.to_string()))
@@ -123,4 +134,21 @@ impl Desk {
 fn slow(gate: Gate<'_>) -> PlatformError {
     let (name, seconds) = (&gate.handle.connection, RUN_READ_MAX.as_secs());
     PlatformError::Transient(format!("{name} did not answer within {seconds} s"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use chrono::TimeDelta;
+
+    #[test]
+    fn a_reading_is_patient_in_the_last_minute_in_which_a_release_can_be_sent_and_never_beyond() {
+        let deadline: DateTime<Utc> = "2026-03-01T09:00:00Z".parse().unwrap();
+        let left = |before| last_chance(deadline - TimeDelta::seconds(before), deadline);
+        assert_eq!(left(71), None, "it is looked at again in time");
+        assert_eq!(left(70), Some(Duration::from_secs(60)));
+        assert_eq!(left(14), Some(Duration::from_secs(4)));
+        assert_eq!(left(11), None, "no time for an answer");
+        assert_eq!((left(5), left(0), left(-30)), (None, None, None), "rejecting waits for nobody");
+    }
 }

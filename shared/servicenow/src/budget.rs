@@ -22,10 +22,29 @@ pub enum Lane {
     Rest,
 }
 
-impl Lane {
-    /// How long a call waits for a permit.
-    fn patience(self) -> Duration {
-        Duration::from_secs(if self == Self::Gate { 2 } else { 5 })
+/// How long a call waits for a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// It comes again.
+    For(Duration),
+    /// It does not: as long as its deadline leaves time for an answer.
+    ToTheLast,
+}
+
+impl Patience {
+    pub(crate) fn of(lane: Lane, patient: bool) -> Self {
+        match lane {
+            Lane::Gate if patient => Self::ToTheLast,
+            Lane::Gate => Self::For(Duration::from_secs(2)),
+            Lane::Close | Lane::Rest => Self::For(Duration::from_secs(5)),
+        }
+    }
+
+    fn ends(self, now: Instant, deadline: Instant) -> Instant {
+        match self {
+            Self::For(patience) => deadline.min(now + patience),
+            Self::ToTheLast => deadline.checked_sub(ANSWER_MIN).unwrap_or(now).max(now),
+        }
     }
 }
 
@@ -40,6 +59,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// Shortest time between two questions for a permit.
 const ASK_AGAIN_MIN: Duration = Duration::from_millis(20);
 const ASK_AGAIN_MAX: Duration = Duration::from_millis(500);
+/// What is left for the call itself when nobody waits for its permit any longer.
+const ANSWER_MIN: Duration = Duration::from_secs(2);
 const AGAIN_WHILE_BACK_SPREAD_MS: u64 = 9_000;
 
 pub(crate) struct Budget {
@@ -100,16 +121,17 @@ impl Budget {
         }
     }
 
-    /// Waits for a permit, as long as the lane's patience and the deadline allow. An instance that has just come
+    /// Waits for a permit, as long as patience and the deadline allow. An instance that has just come
     /// back has few, `while_back`, and nobody waits for one: those who did in its absence are many.
     pub(crate) async fn admit(
         &self,
         lane: Lane,
+        patience: Patience,
         deadline: Instant,
         while_back: Option<u32>,
     ) -> Result<Permit, Fault> {
-        let patience = if while_back.is_some() { Duration::ZERO } else { lane.patience() };
-        let give_up = deadline.min(self.clock.instant() + patience);
+        let patience = if while_back.is_some() { Patience::For(Duration::ZERO) } else { patience };
+        let give_up = patience.ends(self.clock.instant(), deadline);
         let holder = self.clock.tag();
         loop {
             let now = self.clock.instant();

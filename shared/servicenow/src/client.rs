@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::answer;
 use crate::auth::Credentials;
-use crate::budget::{Budget, Lane};
+use crate::budget::{Budget, Lane, Patience};
 use crate::error::{Fault, Kind, ServiceNowError, What};
 use crate::names::Names;
 use crate::outage::{Outage, Pass, QUESTION_MAX};
@@ -34,6 +34,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct ServiceNow {
     pub(crate) shared: Arc<Shared>,
     deadline: Option<Instant>,
+    patient: bool,
 }
 
 pub(crate) struct Shared {
@@ -69,6 +70,8 @@ impl Call {
 /// The result of a call, and when it came.
 pub(crate) struct Answer {
     pub(crate) result: Value,
+    /// When it was asked for, with a permit in hand.
+    pub(crate) sent: DateTime<Utc>,
     pub(crate) at: DateTime<Utc>,
     pub(crate) skew_seconds: Option<i64>,
 }
@@ -99,14 +102,21 @@ impl ServiceNow {
             budget,
             outage,
         };
-        Self { shared: Arc::new(shared), deadline: None }
+        Self { shared: Arc::new(shared), deadline: None, patient: false }
     }
 
     /// The same client for calls that must be over before `deadline`, connect included. Without it
     /// a write has 10 seconds from its call, a read 20.
     #[must_use]
     pub fn before(&self, deadline: Instant) -> Self {
-        Self { shared: self.shared.clone(), deadline: Some(deadline) }
+        Self { shared: self.shared.clone(), deadline: Some(deadline), patient: self.patient }
+    }
+
+    /// The same client for what cannot come again: a gate's calls wait for a permit until little is left before
+    /// their deadline, while others give up after seconds.
+    #[must_use]
+    pub fn patiently(&self) -> Self {
+        Self { shared: self.shared.clone(), deadline: self.deadline, patient: true }
     }
 
     /// Name of the connection.
@@ -167,7 +177,8 @@ impl ServiceNow {
         let deadline = self.deadline.map_or(began + timeout, |given| given.min(began + timeout));
         let while_back = self.pass(deadline).await?;
         let budget = &self.shared.budget;
-        let permit = budget.admit(call.lane, deadline, while_back).await?;
+        let patience = Patience::of(call.lane, self.patient);
+        let permit = budget.admit(call.lane, patience, deadline, while_back).await?;
         let sent = self.shared.clock.now();
         let outcome = self.exchange(call, deadline).await;
         permit.give_back().await;
@@ -180,7 +191,7 @@ impl ServiceNow {
         let at = self.shared.clock.now();
         let skew_seconds = self.shared.skew.note(response.headers(), sent, at);
         let result = answer::result(call.what.kind(), &response)?;
-        Ok(Answer { result, at, skew_seconds })
+        Ok(Answer { result, sent, at, skew_seconds })
     }
 
     /// Whether the instance is there to be called; who comes first after a pause asks it.

@@ -69,7 +69,8 @@ impl ServiceNow {
             return Err(self.error(What::LookUp, Fault::Hidden(text.to_owned())));
         }
         let rows = self.with_approvers(rows, lane).await?;
-        Ok(Reading { rows, at: answer.at, skew_seconds: answer.skew_seconds })
+        // What a slow answer shows may be as old as its question.
+        Ok(Reading { rows, at: answer.sent, skew_seconds: answer.skew_seconds })
     }
 
     /// Many changes by their ids, with their approvals. What the instance does not show is not in

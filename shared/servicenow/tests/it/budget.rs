@@ -109,6 +109,26 @@ async fn a_gate_waits_two_seconds_for_a_permit_at_most() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_cannot_come_again_waits_for_a_permit_as_long_as_its_deadline_allows() {
+    let world = World::new();
+    world.sim.fault(Fault::forever(Effect::Latency { ms: 19_000 })).unwrap();
+    for _ in 0..4 {
+        let client = world.client.clone();
+        tokio::spawn(async move { client.changes_of(&key().hash(), Lane::Gate).await });
+    }
+    until_out(&world, 4).await;
+    let last = |seconds| world.client.patiently().before(Instant::now() + Duration::from_secs(seconds));
+    let began = Instant::now();
+    paused(last(8).changes_of(&key().hash(), Lane::Gate).await.unwrap_err().class());
+    let waited = began.elapsed().as_secs();
+    assert!((5..8).contains(&waited), "it waited {waited} s, and an answer needs some of its 8 s");
+    world.sim.clear_faults();
+    last(20).changes_of(&key().hash(), Lane::Gate).await.unwrap();
+    let waited = began.elapsed().as_secs();
+    assert!((15..25).contains(&waited), "the permits came back after {waited} s");
+}
+
+#[tokio::test(start_paused = true)]
 async fn permits_come_back_whatever_becomes_of_the_call() {
     let world = World::new();
     world.client.probe().await.unwrap();
