@@ -25,6 +25,18 @@ async fn until_out(world: &World, permits: usize) {
     }
 }
 
+/// Slow calls hold all permits for gates.
+async fn without_permits() -> World {
+    let world = World::new();
+    world.sim.fault(Fault::forever(Effect::Latency { ms: 19_000 })).unwrap();
+    for _ in 0..4 {
+        let client = world.client.clone();
+        tokio::spawn(async move { client.changes_of(&key().hash(), Lane::Gate).await });
+    }
+    until_out(&world, 4).await;
+    world
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_429_with_advice_pauses_everybody_for_as_long() {
     let world = World::new();
@@ -96,13 +108,7 @@ async fn the_last_permit_is_kept_for_gates() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gate_waits_two_seconds_for_a_permit_at_most() {
-    let world = World::new();
-    world.sim.fault(Fault::forever(Effect::Latency { ms: 19_000 })).unwrap();
-    for _ in 0..4 {
-        let client = world.client.clone();
-        tokio::spawn(async move { client.changes_of(&key().hash(), Lane::Gate).await });
-    }
-    until_out(&world, 4).await;
+    let world = without_permits().await;
     let began = Instant::now();
     paused(world.client.changes_of(&key().hash(), Lane::Gate).await.unwrap_err().class());
     assert!(began.elapsed() <= Duration::from_secs(2));
@@ -110,13 +116,7 @@ async fn a_gate_waits_two_seconds_for_a_permit_at_most() {
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_come_again_waits_for_a_permit_as_long_as_its_deadline_allows() {
-    let world = World::new();
-    world.sim.fault(Fault::forever(Effect::Latency { ms: 19_000 })).unwrap();
-    for _ in 0..4 {
-        let client = world.client.clone();
-        tokio::spawn(async move { client.changes_of(&key().hash(), Lane::Gate).await });
-    }
-    until_out(&world, 4).await;
+    let world = without_permits().await;
     let last = |seconds| world.client.patiently().before(Instant::now() + Duration::from_secs(seconds));
     let began = Instant::now();
     paused(last(8).changes_of(&key().hash(), Lane::Gate).await.unwrap_err().class());
