@@ -66,12 +66,17 @@ impl Desk {
                 return watch(Duration::from_secs(1), &state);
             }
         }
-        let marker = self.marker(first, now);
-        if creation == Creation::WithMarker && !self.win(&marker, now).await {
-            state.settle_from = Some(now);
-            return watch(self.settle, &state);
+        let markers = match creation {
+            Creation::WithMarker => self.win_all(shared, now).await,
+            _ => Some(Vec::new()),
+        };
+        match markers {
+            Some(markers) => self.create(delivery, state, service_now, shared, &markers).await,
+            None => {
+                state.settle_from = Some(now);
+                watch(self.settle, &state)
+            }
         }
-        self.create(delivery, state, service_now, shared, &marker).await
     }
 
     /// We know of a change that the look-up does not show any more. A second one is not the answer.
@@ -105,9 +110,26 @@ impl Desk {
         }
     }
 
-    fn marker(&self, key: &DeploymentKey, now: DateTime<Utc>) -> Marker {
-        let tag = self.context.clock.tag();
-        Marker { key: format!("create:{}", key.hash()), value: format!("{} {tag}", now.to_rfc3339()) }
+    /// Wins the markers of all who wait at the gate: who of them comes first changes with what is known.
+    async fn win_all(&self, shared: &SharedGate, now: DateTime<Utc>) -> Option<Vec<Marker>> {
+        let value = format!("{} {}", now.to_rfc3339(), self.context.clock.tag());
+        let mut won = Vec::new();
+        for hash in shared.waiting() {
+            let marker = Marker { key: format!("create:{hash}"), value: value.clone() };
+            if !self.win(&marker, now).await {
+                self.give_back(&won).await;
+                return None;
+            }
+            won.push(marker);
+        }
+        Some(won)
+    }
+
+    /// Nothing was created under them: the next try need not wait.
+    async fn give_back(&self, markers: &[Marker]) {
+        for Marker { key, value } in markers {
+            let _ = self.context.store.release(key, value).await;
+        }
     }
 
     /// Wins the marker, or takes over one whose create must have shown by now.
@@ -133,7 +155,7 @@ impl Desk {
         mut state: Following,
         service_now: &ServiceNow,
         shared: &SharedGate,
-        marker: &Marker,
+        markers: &[Marker],
     ) -> Handled {
         let request = &delivery.data;
         let change = match new_change(request, shared.first(), &state.terms) {
@@ -156,8 +178,10 @@ impl Desk {
                 watch(self.settle, &state)
             }
             Err(error) => {
-                // Nothing was created: the next try need not wait for this marker.
-                let _ = self.context.store.release(&marker.key, &marker.value).await;
+                // A refusal may come although the change was created: whoever tries next waits for it to show.
+                if error.class() != Class::Permanent {
+                    self.give_back(markers).await;
+                }
                 failed(&error, state.json(), vec![])
             }
         }

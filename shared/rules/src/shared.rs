@@ -93,6 +93,13 @@ impl SharedGate {
         &first.unwrap_or(own).key
     }
 
+    /// Under whose keys a create may be under way that would cover this deployment: who waits, in the order
+    /// of their ids, so that two who claim them meet at the first.
+    pub fn waiting(&self) -> impl Iterator<Item = &KeyHash> {
+        let waits = |member: &&Member| member.waits() || member.hash == self.own;
+        self.members.iter().filter(waits).map(|member| &member.hash)
+    }
+
     /// Whose key a row stands under.
     #[must_use]
     pub fn owner_of(&self, row: &ChangeRow) -> Option<&DeploymentKey> {

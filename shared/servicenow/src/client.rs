@@ -113,7 +113,8 @@ impl ServiceNow {
     }
 
     /// The same client for what cannot come again: a gate's calls wait for a permit until little is left before
-    /// their deadline, while others give up after seconds.
+    /// their deadline, while others give up after seconds; and an instance that did not answer is asked every few
+    /// seconds whether it is back.
     #[must_use]
     pub fn patiently(&self) -> Self {
         Self { shared: self.shared.clone(), deadline: self.deadline, patient: true }
@@ -198,12 +199,12 @@ impl ServiceNow {
     async fn pass(&self, deadline: Instant) -> Result<Option<u32>, Fault> {
         let Shared { outage, credentials, clock, .. } = &*self.shared;
         let left = deadline.saturating_duration_since(clock.instant());
-        match outage.pass(left, || credentials.fingerprint()).await {
+        match outage.pass(left, self.patient, || credentials.fingerprint()).await {
             Pass::Go(limit) => Ok(limit),
             Pass::Wait(fault) => Err(fault),
             Pass::Ask(turn) => {
                 let credentials = credentials.fingerprint();
-                let heard = self.ask().await;
+                let heard = self.ask(left.min(QUESTION_MAX)).await;
                 outage.heard(turn, heard, credentials).await
             }
         }
@@ -211,10 +212,10 @@ impl ServiceNow {
 
     /// Anything that the API says is an answer. What is asked is no record that we work with: such a one, or
     /// its table, may be why calls failed.
-    async fn ask(&self) -> Result<(), (Why, String)> {
+    async fn ask(&self, within: Duration) -> Result<(), (Why, String)> {
         let address = Address::list("sys_user", "ORDERBYsys_id", "sys_id", 1);
         let call = Call { what: What::Probe, lane: Lane::Rest, method: Method::GET, address, body: None };
-        let outcome = self.exchange(&call, self.shared.clock.instant() + QUESTION_MAX).await;
+        let outcome = self.exchange(&call, self.shared.clock.instant() + within).await;
         let heard = answer::heard(call.what.kind(), &outcome);
         let label = if heard.is_some() { "transient" } else { "ok" };
         let labels = [("connection", self.name().to_owned()), ("what", call.what.label().to_owned())];

@@ -13,6 +13,9 @@ use crate::standing::{Heard, Standing, Streak, Why};
 
 /// How long the question may take.
 pub(crate) const QUESTION_MAX: Duration = Duration::from_secs(8);
+/// Whoever cannot come again asks within the pause too, with so much time left at least, and so rarely.
+const HURRIED_QUESTION_MIN: Duration = Duration::from_secs(2);
+const HURRIED_QUESTIONS_APART: Duration = Duration::from_secs(4);
 /// Whoever asks has the right to for so long, also if it dies meanwhile.
 const TURN: Duration = Duration::from_secs(12);
 /// Longer than any pause, so that an outage is not forgotten within one.
@@ -35,6 +38,8 @@ struct Here {
     until: Option<Instant>,
     /// Somebody in this process asks, until then at the latest.
     asking: Option<Instant>,
+    /// When it last began to.
+    asked: Option<Instant>,
     streak: Streak,
     /// Which credentials were refused to this process.
     refused: Option<u64>,
@@ -67,6 +72,7 @@ impl Outage {
             standing: Standing::Up,
             until: None,
             asking: None,
+            asked: None,
             streak: Streak::default(),
             refused: None,
             said: String::new(),
@@ -75,8 +81,14 @@ impl Outage {
         Self { connection: connection.to_owned(), key, permits, clock, store, here: Mutex::new(here) }
     }
 
-    /// May a call go out, and is there time enough to ask first if need be? `credentials` is a fingerprint.
-    pub(crate) async fn pass(&self, time_left: Duration, credentials: impl Fn() -> Option<u64>) -> Pass {
+    /// May a call go out, and is there time enough to ask first if need be? One that `cannot_come_again` does not
+    /// wait for the end of a pause. `credentials` is a fingerprint.
+    pub(crate) async fn pass(
+        &self,
+        time_left: Duration,
+        cannot_come_again: bool,
+        credentials: impl Fn() -> Option<u64>,
+    ) -> Pass {
         let known = self.store.get(&self.shared_key()).await;
         let standing = match &known {
             Ok(Some(text)) => self.learn(text.parse().unwrap_or(Standing::Up)),
@@ -89,15 +101,28 @@ impl Outage {
         if let Some(left) = self.left(matches!(known, Ok(Some(_)))).await
             && !is_new()
         {
-            return Pass::Wait(self.wait(why, left));
+            let hurries = cannot_come_again && why == Why::Silent && time_left >= HURRIED_QUESTION_MIN;
+            return match hurries && self.was_not_asked_lately() {
+                true => self.ask(why).await,
+                false => Pass::Wait(self.wait(why, left)),
+            };
         }
         if time_left < QUESTION_MAX {
             return Pass::Wait(self.wait(why, Duration::from_secs(1)));
         }
+        self.ask(why).await
+    }
+
+    async fn ask(&self, why: Why) -> Pass {
         match self.take_turn().await {
             Some(turn) => Pass::Ask(turn),
             None => Pass::Wait(self.wait(why, Duration::from_secs(1))),
         }
+    }
+
+    fn was_not_asked_lately(&self) -> bool {
+        let now = self.clock.instant();
+        self.here().asked.is_none_or(|asked| now - asked >= HURRIED_QUESTIONS_APART)
     }
 
     fn learn(&self, shared: Standing) -> Standing {
@@ -131,7 +156,7 @@ impl Outage {
             if here.asking.is_some_and(|until| until > now) {
                 return None;
             }
-            here.asking = Some(now + TURN);
+            (here.asking, here.asked) = (Some(now + TURN), Some(now));
         }
         let tag = self.clock.tag();
         match self.store.claim(&self.turn_key(), &tag, TURN).await {

@@ -27,7 +27,7 @@ pub(super) fn ends(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mu
 }
 
 fn doubles(gate: &Gate, of: &[&Record], evidence: &Evidence, report: &mut Report) {
-    let beyond = of.len().saturating_sub(1);
+    let beyond = of.iter().filter(|record| of.iter().any(|first| record.doubles(first))).count();
     report.duplicated += beyond as u64;
     if beyond > 0 && !evidence.may_double {
         let numbers: Vec<&str> = of.iter().map(|record| record.number.as_str()).collect();

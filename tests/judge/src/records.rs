@@ -83,6 +83,21 @@ impl Record {
         })
     }
 
+    /// It was opened although `first` covered its deployment: of one key there is one change for ever, and who
+    /// shares a gate gets a change of its own only when the others' is over.
+    pub(super) fn doubles(&self, first: &Self) -> bool {
+        let (Some((created, _)), Some((before, _))) = (self.history.first(), first.history.first()) else {
+            return false;
+        };
+        let was_live = first.at(*created).is_some_and(|then| !matches!(then.state.as_str(), "3" | "4"));
+        (before, &first.number) < (created, &self.number) && (self.key() == first.key() || was_live)
+    }
+
+    /// The part of its correlation id that names the deployment.
+    fn key(&self) -> Option<&str> {
+        self.correlation_id.split('.').nth(1)
+    }
+
     /// It was approved at some time.
     #[must_use]
     pub fn was_approved(&self) -> bool {

@@ -1,9 +1,12 @@
-//! Plays many seeds and prints what the judge says: `interlock-simulation [count] [first seed]`.
+//! Plays many seeds and prints what the judge says: `interlock-simulation [count] [first seed]`; or tells what
+//! happens in one, step by step: `interlock-simulation tell <seed>`.
 
 use std::io::Write as _;
+use std::process::ExitCode;
 
-use anyhow::bail;
+use anyhow::Context as _;
 use interlock_simulation::many::many;
+use interlock_simulation::play::play;
 use interlock_simulation::scenario;
 use interlock_simulation::shrink::shrink;
 use interlock_simulation::world::Setting;
@@ -11,10 +14,19 @@ use interlock_simulation::world::Setting;
 /// Failing seeds that are shrunk.
 const SHRUNK_MAX: usize = 5;
 
-fn main() -> anyhow::Result<()> {
-    let mut numbers = std::env::args().skip(1).map(|number| number.parse::<u64>());
-    let count = numbers.next().transpose()?.unwrap_or(2_000);
-    let first = numbers.next().transpose()?.unwrap_or(1);
+fn main() -> anyhow::Result<ExitCode> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let number = |place: usize, default| match words.get(place) {
+        Some(word) => word.parse().with_context(|| format!("`{word}` is not a number")),
+        None => Ok(default),
+    };
+    if words.first().is_some_and(|word| word == "tell") {
+        return tell(number(1, 1)?);
+    }
+    judge(number(0, 2_000)?, number(1, 1)?)
+}
+
+fn judge(count: u64, first: u64) -> anyhow::Result<ExitCode> {
     let sum = many(first, count, Setting::default());
     let mut out = std::io::stdout();
     writeln!(out, "{sum}")?;
@@ -23,7 +35,22 @@ fn main() -> anyhow::Result<()> {
         writeln!(out, "the shortest script that fails:\n{script}{}", played.report)?;
     }
     if sum.failed.is_empty() && sum.broken.is_empty() {
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
-    bail!("{} of {} seeds break a promise; {:?}", sum.failed.len(), sum.seeds, sum.broken)
+    let (failed, seeds, broken) = (sum.failed.len(), sum.seeds, &sum.broken);
+    writeln!(out, "{failed} of {seeds} seeds break a promise; worlds that could not be built: {broken:?}")?;
+    Ok(ExitCode::FAILURE)
+}
+
+/// Of a seed that breaks a promise the shortest script that does is told, else its own.
+fn tell(seed: u64) -> anyhow::Result<ExitCode> {
+    let told = Setting { told: true, ..Setting::default() };
+    let script = scenario::of(seed);
+    let played = play(&script, told)?;
+    let (script, played) = match played.report.findings.first() {
+        Some(finding) => shrink(&script, told, finding.promise)?,
+        None => (script, played),
+    };
+    writeln!(std::io::stdout(), "{}\n{script}{}", played.lines.join("\n"), played.report)?;
+    Ok(ExitCode::SUCCESS)
 }

@@ -49,6 +49,7 @@ pub(super) struct Jobs {
 #[serde(default)]
 pub(super) struct JobPart {
     pub id: Text,
+    pub run_attempt: Text,
     status: Text,
     conclusion: Text,
 }

@@ -1,7 +1,7 @@
-//! Who shares a gate: the deployments of a run's present attempt in one environment. GitHub answers an
+//! Who shares a gate: the deployments of one attempt of a run in one environment. GitHub answers an
 //! environment of a run, whatever waits there, and its deployments do not name their run; their jobs do.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use chrono::TimeDelta;
@@ -46,7 +46,8 @@ impl Links {
 }
 
 /// All that share the gate, in the order of their ids; nobody where it is the deployment's alone. One call
-/// then; else two, and one for each job that was not met before or did not end well.
+/// then; else two, and one for each job that was not met before or did not end well. Of an attempt that is over
+/// one more: who shared its gate is still to be told, for their change ends with the last of them.
 pub(super) async fn read(
     client: &Client,
     links: &Links,
@@ -58,21 +59,46 @@ pub(super) async fn read(
     if candidates.iter().all(|one| one.id.raw() == gate.deployment_id) {
         return Ok(Vec::new());
     }
-    let jobs = jobs(&mut look).await?;
-    let (mut siblings, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut siblings = among(&mut look, links, &candidates, Attempt::Present).await?;
+    let is_there = |siblings: &[Sibling]| siblings.iter().any(|one| one.occurrence == gate.deployment_id);
+    if !is_there(&siblings) {
+        siblings = among(&mut look, links, &candidates, Attempt::Of(&gate.deployment_id)).await?;
+    }
+    Ok(if is_there(&siblings) && siblings.len() > 1 { siblings } else { Vec::new() })
+}
+
+/// Which attempt of a run is meant.
+#[derive(Clone, Copy)]
+enum Attempt<'a> {
+    Present,
+    /// That of this deployment.
+    Of(&'a str),
+}
+
+/// Those of `candidates` whose jobs are of that attempt of the run.
+async fn among(
+    look: &mut Look<'_>,
+    links: &Links,
+    candidates: &[DeploymentPart],
+    attempt: Attempt<'_>,
+) -> Result<Vec<Sibling>, PlatformError> {
+    let jobs = jobs(look, attempt).await?;
+    let mut found = BTreeMap::new();
     for one in candidates.iter().filter(|one| super::payload::is_id(one.id.raw())) {
-        let id = one.id.raw();
-        if let Some(job) = job_of(&mut look, links, one).await?.and_then(|job| jobs.get(&job))
-            && seen.insert(id)
-        {
-            let phase = phase_of(&mut look, id, job).await?;
-            siblings.push(Sibling { occurrence: id.to_owned(), phase });
+        if let Some(job) = job_of(look, links, one).await?.and_then(|job| jobs.get(&job)) {
+            found.insert(one.id.raw(), job);
         }
     }
+    if let Attempt::Of(deployment) = attempt {
+        let meant = found.get(deployment).map(|job| job.run_attempt.raw().to_owned());
+        found.retain(|_, job| meant.as_deref() == Some(job.run_attempt.raw()));
+    }
+    let mut siblings = Vec::new();
+    for (id, job) in found {
+        siblings.push(Sibling { occurrence: id.to_owned(), phase: phase_of(look, id, job).await? });
+    }
     siblings.sort_by_key(|sibling| sibling.occurrence.parse::<u64>().unwrap_or(u64::MAX));
-    // One of an earlier attempt shares nothing any more.
-    let is_there = siblings.iter().any(|sibling| sibling.occurrence == gate.deployment_id);
-    Ok(if is_there && siblings.len() > 1 { siblings } else { Vec::new() })
+    Ok(siblings)
 }
 
 /// The deployments of this commit and environment, the newest first; of whatever run.
@@ -95,11 +121,12 @@ async fn candidates(look: &mut Look<'_>, sha: &str) -> Result<Vec<DeploymentPart
     Ok(all)
 }
 
-/// The jobs of the run's present attempt by their ids.
-async fn jobs(look: &mut Look<'_>) -> Result<BTreeMap<String, JobPart>, PlatformError> {
+/// The jobs of the run's present attempt, or of all its attempts, by their ids.
+async fn jobs(look: &mut Look<'_>, attempt: Attempt<'_>) -> Result<BTreeMap<String, JobPart>, PlatformError> {
+    let filter = if matches!(attempt, Attempt::Present) { "latest" } else { "all" };
     let mut all = BTreeMap::new();
     for page in 1..=JOB_PAGES_MAX {
-        let path = format!("{}/jobs?filter=latest&per_page={PAGE}&page={page}", look.gate.run());
+        let path = format!("{}/jobs?filter={filter}&per_page={PAGE}&page={page}", look.gate.run());
         let some: Jobs = look.get("reading the run's jobs", &path).await?;
         let is_last = some.jobs.len() < PAGE;
         all.extend(some.jobs.into_iter().map(|job| (job.id.raw().to_owned(), job)));

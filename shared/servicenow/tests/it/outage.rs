@@ -185,3 +185,22 @@ async fn a_secret_that_was_changed_is_tried_at_once() {
     look_up(&other, 2).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_cannot_come_again_asks_every_few_seconds_whether_it_is_back() {
+    let world = World::new();
+    world.sim.fault(Fault::forever(DOWN)).unwrap();
+    keep_looking(&[&world.client], Duration::from_secs(120)).await;
+    let last_chance = world.client.patiently();
+    let before = world.calls();
+    keep_looking(&[&last_chance], Duration::from_secs(30)).await;
+    let asked = world.calls() - before;
+    assert!((4..=9).contains(&asked), "{asked} questions in half a minute");
+    world.sim.clear_faults();
+    assert!(
+        matches!(look_up(&world.client, 1).await, Err(Class::Paused(_))),
+        "others wait for the pause to end"
+    );
+    advance(Duration::from_secs(4)).await;
+    look_up(&last_chance, 2).await.unwrap();
+}

@@ -161,11 +161,12 @@ impl World {
 
     /// The deployments of the run's present attempt.
     pub fn present(&self, run: &Run) -> Vec<&Deployment> {
-        run.deployments
-            .iter()
-            .filter_map(|id| self.deployments.get(id))
-            .filter(|deployment| deployment.attempt == run.attempt)
-            .collect()
+        self.of_all_attempts(run).filter(|deployment| deployment.attempt == run.attempt).collect()
+    }
+
+    /// The deployments of all the run's attempts.
+    pub fn of_all_attempts(&self, run: &Run) -> impl Iterator<Item = &Deployment> {
+        run.deployments.iter().filter_map(|id| self.deployments.get(id))
     }
 
     /// Notes an effect on a deployment.

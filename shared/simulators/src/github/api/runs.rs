@@ -24,15 +24,18 @@ pub(super) fn route(
     }
     match (&call.method, what) {
         (&Method::GET, []) => Ok(Reply::json(200, &world.run_json(run))),
-        (&Method::GET, ["jobs"]) => Ok(jobs(world, call, &world.present(run))),
+        (&Method::GET, ["jobs"]) => {
+            let all = call.asked("filter").as_deref() == Some("all");
+            Ok(jobs(
+                world,
+                call,
+                &if all { world.of_all_attempts(run).collect() } else { world.present(run) },
+            ))
+        }
         (&Method::GET, ["attempts", attempt, "jobs"]) => {
             let attempt = number(attempt)?;
-            let of_attempt: Vec<&Deployment> = run
-                .deployments
-                .iter()
-                .filter_map(|id| world.deployments.get(id))
-                .filter(|one| u64::from(one.attempt) == attempt)
-                .collect();
+            let of_attempt: Vec<&Deployment> =
+                world.of_all_attempts(run).filter(|one| u64::from(one.attempt) == attempt).collect();
             Ok(jobs(world, call, &of_attempt))
         }
         (&Method::GET, ["pending_deployments"]) => Ok(Reply::json(200, &pending(world, run))),
