@@ -92,6 +92,10 @@ impl Desk {
 }
 
 impl Copy {
+    pub(crate) fn key(&self) -> KeyHash {
+        self.request.deployment.key.hash()
+    }
+
     /// Its change is known and may still move.
     pub(crate) fn is_open(&self) -> bool {
         self.state.change.is_some() && !matches!(self.state.phase, Phase::Answered(_))

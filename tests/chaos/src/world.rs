@@ -23,8 +23,8 @@ use crate::people::People;
 use crate::plan::Plan;
 use crate::storm::Stage;
 
-/// The policy's approval time-out: long enough for a slow machine. What happens at a deadline is told by other tests.
-pub const TIMEOUT_MINUTES: u64 = 10;
+/// The policy's approval time-out.
+pub const TIMEOUT_MINUTES: u64 = 2;
 /// The configured settle time; nothing commits late here, only unheard.
 pub const SETTLE_SECONDS: u64 = 2;
 const READY_WITHIN: Duration = Duration::from_secs(120);

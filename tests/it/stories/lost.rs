@@ -1,6 +1,6 @@
 //! Webhooks that never come: GitHub tries each once, and not again by itself.
 
-use interlock_simulators::github::{Loss, Outcome};
+use interlock_simulators::github::{Fault, FaultKind, Loss, Outcome};
 use interlock_tests::world::{Deployment, Role, SOON, Setup, World, until};
 
 /// One repository is known from before; the others are heard of by nobody.
@@ -90,5 +90,27 @@ async fn gates_that_no_webhook_and_no_list_of_deliveries_tells_of_are_found_and_
         REPOSITORIES.iter().map(|repository| world.deploy(repository)).collect();
     for (number, deployment) in deployments.iter().enumerate() {
         decided(&world, number, deployment).await;
+    }
+}
+
+/// Looks that one turn of the poll cannot all bring to an end.
+const UNHEARD: usize = 16;
+
+#[tokio::test]
+async fn many_approvals_at_once_of_which_no_webhook_tells_are_followed_within_seconds() {
+    let world = Setup::default().start().await;
+    let deployments: Vec<Deployment> =
+        (0..UNHEARD).map(|number| world.deploy(&format!("acme/unheard-{number}"))).collect();
+    let mut changes = Vec::new();
+    for deployment in &deployments {
+        changes.push(world.until_asked(deployment).await);
+    }
+    world.service_now.set_webhook(None);
+    world.github.turn(|knobs| knobs.webhook_loss = Loss::All);
+    // A look takes some seconds: one after the other they would take more than a minute.
+    world.github.fault(Fault::on("/actions/runs/", FaultKind::Latency { ms: 500 }));
+    changes.iter().for_each(|change| world.approve(change));
+    for change in &changes {
+        world.until_state(change, "-1").await;
     }
 }

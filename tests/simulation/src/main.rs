@@ -13,6 +13,9 @@ use interlock_simulation::world::Setting;
 
 /// Failing seeds that are shrunk.
 const SHRUNK_MAX: usize = 5;
+/// A story with less proves little.
+const KINDS_MIN: usize = 2;
+const DEPLOYMENTS_MIN: u64 = 3;
 
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -34,7 +37,11 @@ fn judge(count: u64, first: u64) -> anyhow::Result<ExitCode> {
         let (script, played) = shrink(&scenario::of(*seed), Setting::default(), promise)?;
         writeln!(out, "the shortest script that fails:\n{script}{}", played.report)?;
     }
-    if sum.failed.is_empty() && sum.broken.is_empty() {
+    let is_too_tame = sum.kinds_min < KINDS_MIN || sum.deployments < DEPLOYMENTS_MIN * sum.seeds;
+    if is_too_tame {
+        writeln!(out, "each story must have {DEPLOYMENTS_MIN} deployments and {KINDS_MIN} kinds of faults")?;
+    }
+    if sum.seeds == count && sum.failed.is_empty() && sum.broken.is_empty() && !is_too_tame {
         return Ok(ExitCode::SUCCESS);
     }
     let (failed, seeds, broken) = (sum.failed.len(), sum.seeds, &sum.broken);

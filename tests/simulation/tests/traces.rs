@@ -307,3 +307,49 @@ fn jobs_of_a_matrix_come_to_one_change_in_whatever_order_they_are_told() {
     });
     assert!(sum.report.released >= SEEDS * 4, "{sum}");
 }
+
+#[test]
+fn a_matrix_half_of_which_was_never_told_ends_its_change_though_its_run_is_repeated() {
+    harmless(|story| {
+        let matrix = What::Matrix { deployment: 0, repository: 0, jobs: 3 };
+        story.fault(20_000, Fault::Webhooks(Post::Dropped, Duration::from_secs(82)));
+        let canceled = 250_000 + story.dice.between(0, 20_000);
+        story.at(96_000, matrix).at(canceled, What::CancelRun(0));
+        let repeated = canceled + story.dice.between(1_000, 10_000);
+        story.at(repeated, What::Rerun(0, 1)).at(repeated + 60_000, What::Approve(1));
+        story.fault(canceled - 5_000, Fault::Broker(Trouble::Gone, Duration::from_secs(14)));
+        story.at(repeated + 120_000, What::Finish(1, true));
+    });
+}
+
+#[test]
+fn jobs_of_a_matrix_whose_creates_are_refused_and_happen_come_to_one_change() {
+    harmless(|story| {
+        let refused = Fault::ServiceNow(ServiceNowFault::CreateThen403, ServiceNowCall::Create, 2);
+        let begin = 30_000 + story.dice.between(0, 5_000);
+        story.fault(begin - 1_000, refused).at(begin, What::Matrix { deployment: 0, repository: 0, jobs: 3 });
+        story.at(begin + 120_000, What::Approve(0)).at(begin + 180_000, What::Finish(0, true));
+    });
+}
+
+#[test]
+fn an_approval_that_can_be_read_again_shortly_before_the_deadline_releases() {
+    harmless(|story| {
+        let begin = story.begin();
+        let deadline = begin + TIMEOUT.as_millis() as u64;
+        let back = deadline - 30_000 - story.dice.between(0, 20_000);
+        story.fault(back - 88_000, Fault::ServiceNowDown(Duration::from_secs(88)));
+        story.each(back - 30_000, What::Approve).finish(deadline + 60_000);
+    });
+}
+
+#[test]
+fn jobs_that_still_wait_when_another_of_their_matrix_was_let_through_get_a_change_of_their_own() {
+    let sum = harmless(|story| {
+        let begin = 30_000 + story.dice.between(0, 5_000);
+        let bypassed = begin + 15_000 + story.dice.between(0, 5_000);
+        story.at(begin, What::Matrix { deployment: 0, repository: 0, jobs: 2 }).at(bypassed, What::Bypass(0));
+        story.at(bypassed + 100_000, What::Approve(0)).at(bypassed + 200_000, What::Finish(0, true));
+    });
+    assert_eq!(sum.report.duplicated, 0, "{}", sum.report);
+}

@@ -58,6 +58,9 @@ impl Default for Options {
     }
 }
 
+/// Between two looks at a topology that cannot be looked at.
+const STAND_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 /// A RabbitMQ with two connections of ours: one publishes, one consumes.
 pub struct RabbitMq {
     publish: Arc<Link>,
@@ -83,12 +86,17 @@ impl RabbitMq {
             broker.publish.wait(options.connect_timeout),
             broker.consume.wait(options.connect_timeout)
         );
-        match publish.and(consume) {
-            Ok(_) => broker.stand().await.context("the topology of the broker")?,
-            Err(reason) => {
+        let stood = match publish.and(consume) {
+            Ok(_) => broker.stand().await,
+            Err(reason) => Err(BrokerError::Unavailable(reason)),
+        };
+        match stood {
+            // Also one that is still starting its queues.
+            Err(BrokerError::Unavailable(reason)) => {
                 tracing::warn!(reason, "the broker is not there yet");
                 tokio::spawn(stand_later(Arc::downgrade(&broker)));
             }
+            stood => stood.context("the topology of the broker")?,
         }
         Ok(broker)
     }
@@ -197,7 +205,8 @@ async fn stand_later(broker: std::sync::Weak<RabbitMq>) {
             match present.stand().await {
                 Ok(()) => return,
                 Err(BrokerError::Unavailable(reason)) => {
-                    tracing::warn!(reason, "the topology is not looked at yet")
+                    tracing::warn!(reason, "the topology is not looked at yet");
+                    tokio::time::sleep(STAND_AGAIN_AFTER).await;
                 }
                 Err(error) => {
                     return tracing::error!(%error, "the topology of the broker is not as it must be");
