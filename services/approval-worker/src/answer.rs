@@ -259,7 +259,7 @@ impl Desk {
 fn comment(permit: &Permit) -> String {
     let approvers = permit.approvers();
     if approvers.is_empty() {
-        return format!("Interlock: {} is approved.", permit.number());
+        return format!("Interlock: {} permits it.", permit.number());
     }
     let mut comment = format!("Interlock: {} is approved by {}.", permit.number(), approvers.join(", "));
     while comment.len() > 500 {

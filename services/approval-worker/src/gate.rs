@@ -48,6 +48,9 @@ pub(crate) struct GateState {
     pub revision: u64,
     /// The policy's terms, as they were at the request.
     pub terms: Terms,
+    /// `sys_id` of the template that the terms promise, once the instance has told it.
+    #[serde(default)]
+    pub template: Option<String>,
     /// When it must be decided, as far as the record was last known.
     pub deadline: DateTime<Utc>,
     /// The attempt that it is of, once that is known.
@@ -132,6 +135,8 @@ impl GateState {
     /// The texts of the change are another worker's, and a state must stay small.
     pub(crate) fn begin(mut terms: Terms, deadline: DateTime<Utc>, attempt: Option<u32>) -> Self {
         terms.change = ChangeTerms {
+            change_type: terms.change.change_type,
+            template: terms.change.template.take(),
             short_description: String::new(),
             description: String::new(),
             ..ChangeTerms::default()
@@ -140,6 +145,7 @@ impl GateState {
         Self {
             revision: 0,
             terms,
+            template: None,
             deadline,
             attempt,
             change: None,

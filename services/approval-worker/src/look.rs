@@ -6,8 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
-    Reading, ReleaseInputs, RunPhase, RunReading, Verdict, canonical, deadline, may_release, next_look,
-    run_look_after,
+    Reading, ReleaseInputs, RunPhase, RunReading, Verdict, broken_promise, canonical, deadline, may_release,
+    next_look, run_look_after,
 };
 use tokio::time::Instant;
 
@@ -141,7 +141,10 @@ impl Desk {
             // Who cannot be told apart now is read before the answer.
             let _ = self.read_siblings(gate, state, platform).await;
         }
-        let reading = self.read_record(gate, state).await;
+        let reading = match self.learn_template(state).await {
+            Ok(()) => self.read_record(gate, state).await,
+            Err(unread) => Err(unread),
+        };
         self.learn(gate, state, platform, &reading);
         let now = self.context.clock.now();
         let verdict = self.judge(gate, state, &reading, None, now);
@@ -231,6 +234,7 @@ impl Desk {
             run,
             highest: state.highest,
             terms: &state.terms,
+            template: state.template.as_deref(),
             now,
         })
     }
@@ -249,8 +253,11 @@ impl Desk {
         let Some(row) = canonical(&reading.rows, &shared).map(|family| family.canonical) else { return };
         state.note_row(row);
         let row = state.as_first_approved(row);
+        // What is not the change that was promised moves no deadline, whatever it says of its approval.
+        let promised = broken_promise(&row, &state.terms, state.template.as_deref()).is_none();
+        let row = promised.then_some(&row);
         let limit = platform.gate_limit();
-        state.deadline = deadline(gate.request.requested_at, &state.terms, limit, Some(&row));
+        state.deadline = deadline(gate.request.requested_at, &state.terms, limit, row);
     }
 
     /// At the first look, for the attempt, and then now and then: a gate may be gone.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{Glances, RELEASE_MARGIN, Reading, RunPhase, RunReading, has_not_moved};
-use interlock_servicenow::{Class, Lane, ServiceNow};
+use interlock_servicenow::{Class, Lane, ServiceNow, ServiceNowError};
 
 use crate::Desk;
 use crate::gate::{Gate, GateState};
@@ -59,13 +59,23 @@ impl Desk {
         let reading = service_now.changes_of_any(&keys, Lane::Gate);
         match tokio::time::timeout(limit + CLIENT_ENDS_WITHIN, reading).await {
             Ok(Ok(reading)) => Ok(Reading { rows: shared.counting(reading.rows), ..reading }),
-            // Credentials concern every gate: that is told once for the instance, by the poll.
-            Ok(Err(fault)) if fault.class() == Class::Permanent && !fault.is_not_authenticated() => {
-                Err(Unread::until_cured(fault.to_string()))
-            }
-            Ok(Err(fault)) => Err(Unread::for_now(fault.to_string())),
+            Ok(Err(fault)) => Err(unread(fault)),
             Err(_) => Err(Unread::for_now(format!("ServiceNow did not answer within {} s", limit.as_secs()))),
         }
+    }
+
+    /// Asks once which template the policy promises, if it promises one.
+    pub(crate) async fn learn_template(&self, state: &mut GateState) -> Result<(), Unread> {
+        let Some(name) = state.terms.change.template.clone().filter(|_| state.template.is_none()) else {
+            return Ok(());
+        };
+        if self.context.clock.now() >= state.deadline {
+            return Ok(());
+        }
+        let service_now = self.instance(state).map_err(Unread::until_cured)?;
+        let service_now = service_now.before(self.context.clock.instant() + RECORD_READ_MAX);
+        state.template = Some(service_now.template_id(&name).await.map_err(unread)?);
+        Ok(())
     }
 
     fn instance(&self, state: &GateState) -> Result<&ServiceNow, String> {
@@ -128,6 +138,14 @@ impl Desk {
         let read = tokio::time::timeout(RUN_READ_MAX, reading).await;
         let siblings = read.unwrap_or_else(|_| Err(slow(gate)))?;
         Ok(state.note_siblings(siblings))
+    }
+}
+
+/// Credentials concern every gate: that is told once for the instance, by the poll.
+fn unread(fault: ServiceNowError) -> Unread {
+    match fault.class() {
+        Class::Permanent if !fault.is_not_authenticated() => Unread::until_cured(fault.to_string()),
+        _ => Unread::for_now(fault.to_string()),
     }
 }
 

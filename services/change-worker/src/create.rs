@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{CorrelationId, DeploymentKey, DeploymentRequested};
-use interlock_rules::{CreateFacts, Creation, RunPhase, SharedGate, Terms, may_create, render};
+use interlock_rules::{ChangeType, CreateFacts, Creation, RunPhase, SharedGate, Terms, may_create, render};
 use interlock_runtime::ports::store::Claim;
 use interlock_runtime::worker::{Delivery, Handled};
-use interlock_servicenow::{Class, NewChange, ServiceNow};
+use interlock_servicenow::{Class, NewChange, NewKind, ServiceNow};
 
 use crate::Desk;
 use crate::follow::{Following, Seen};
@@ -163,7 +163,7 @@ impl Desk {
             Err(reason) => return Handled::Dead { reason },
         };
         let within = service_now.before(delivery.began + SEND_WITHIN);
-        match within.create_normal(&change).await {
+        match within.create(&change).await {
             Ok(created) => {
                 tracing::info!(change.number = created.row.number, ignored = ?created.ignored, "opened a change");
                 metrics::counter!("interlock_changes_opened_total").increment(1);
@@ -182,9 +182,19 @@ impl Desk {
                 if error.class() != Class::Permanent {
                     self.give_back(markers).await;
                 }
-                failed(&error, state.json(), vec![])
+                refused_by(&state.terms, failed(&error, state.json(), vec![]))
             }
         }
+    }
+}
+
+/// What the policy asked for is what was refused: who reads the dead letter must know which one to look at.
+fn refused_by(terms: &Terms, handled: Handled) -> Handled {
+    let by = |reason: String| format!("policy `{}`: {reason}", terms.policy);
+    match handled {
+        Handled::Dead { reason } => Handled::Dead { reason: by(reason) },
+        Handled::Later { reason } => Handled::Later { reason: by(reason) },
+        other => other,
     }
 }
 
@@ -195,6 +205,17 @@ struct Marker {
 
 fn watch(after: Duration, state: &Following) -> Handled {
     Handled::Watch { after, state: state.json(), events: vec![] }
+}
+
+fn kind_of(terms: &Terms) -> Result<NewKind, String> {
+    Ok(match (terms.change.change_type, &terms.change.template) {
+        (ChangeType::Normal, _) => NewKind::Normal,
+        (ChangeType::Emergency, _) => NewKind::Emergency,
+        (ChangeType::Standard, Some(template)) => NewKind::Standard { template: template.clone() },
+        (ChangeType::Standard, None) => {
+            return Err(format!("policy `{}`: a standard change needs `change.template`", terms.policy));
+        }
+    })
 }
 
 fn new_change(
@@ -209,6 +230,7 @@ fn new_change(
     };
     let fields = terms.change.fields.iter().map(|(name, template)| Ok((name.clone(), text(name, template)?)));
     Ok(NewChange {
+        kind: kind_of(terms)?,
         correlation_id: CorrelationId::new(first, &deployment.sha, &deployment.project.name),
         short_description: text("short_description", &terms.change.short_description)?,
         description: text("description", &terms.change.description)?,

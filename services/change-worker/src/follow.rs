@@ -11,7 +11,7 @@ use interlock_rules::{
     run_look_after,
 };
 use interlock_runtime::worker::{Delivery, Handled};
-use interlock_servicenow::{Lane, ServiceNow};
+use interlock_servicenow::{Lane, ServiceNow, ServiceNowError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -49,6 +49,9 @@ pub(crate) struct Following {
     /// The change stands under another's key.
     #[serde(default)]
     pub shares: bool,
+    /// The change that was seen beyond New: whoever takes it back there wants it there.
+    #[serde(default)]
+    pub asked: Option<String>,
     /// That it covers this deployment too stands in its notes.
     #[serde(default)]
     pub noted: bool,
@@ -78,6 +81,7 @@ impl Following {
             run_read: None,
             siblings: None,
             shares: false,
+            asked: None,
             noted: false,
         }
     }
@@ -210,7 +214,7 @@ impl Desk {
         if let Err(error) = self.tell_crossed(&walk, rows, row, &mut events).await {
             return failed(&error, state.json(), events);
         }
-        let walked = match self.walk(&walk, row, &mut events).await {
+        let walked = match self.walk_once_out_of_new(&walk, row, &mut state.asked, &mut events).await {
             Ok(walked) => walked,
             Err(error) => return failed(&error, state.json(), events),
         };
@@ -235,6 +239,26 @@ impl Desk {
                 events,
             },
         }
+    }
+
+    /// A change that somebody took back to New stays there: asking again, or scheduling it again, would undo that.
+    async fn walk_once_out_of_new(
+        &self,
+        walk: &Walk<'_>,
+        row: &ChangeRow,
+        asked: &mut Option<String>,
+        events: &mut Vec<Event>,
+    ) -> Result<Walked, ServiceNowError> {
+        let is_new = row.state == Some(ChangeState::New);
+        if walk.goal == Goal::AskApproval && is_new && asked.as_ref() == Some(&row.sys_id) {
+            return Ok(Walked::Reached);
+        }
+        let told = events.len();
+        let walked = self.walk(walk, row, events).await?;
+        if !is_new || events.len() > told {
+            *asked = Some(row.sys_id.clone());
+        }
+        Ok(walked)
     }
 
     fn opened(

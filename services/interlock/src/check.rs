@@ -5,7 +5,7 @@ mod secrets;
 
 use std::path::Path;
 
-use interlock_rules::{Policy, When};
+use interlock_rules::{ChangeType, Policy, When};
 use interlock_runtime::config::{Config, Fault, Faults, Origin};
 use interlock_servicenow::KIND as SERVICE_NOW;
 
@@ -97,10 +97,12 @@ fn policy_faults(config: &Config, source: &str, text: &str) -> Vec<Fault> {
             ),
             _ => {}
         }
-        if policy.change.assignment_group.is_none() {
+        // The template of a standard change names its group.
+        let names_group = policy.change.change_type == ChangeType::Standard;
+        if policy.change.assignment_group.is_none() && !names_group {
             refuse(
                 "change.assignment_group",
-                "a normal change without an assignment group never reaches Assess, so nobody is asked",
+                "a change without an assignment group does not leave New, so nobody is asked",
                 format!(
                     "in the policy named `{}` write change: {{ assignment_group: <name or sys_id> }}",
                     policy.name

@@ -133,6 +133,19 @@ mod tests {
     }
 
     #[test]
+    fn of_two_standard_changes_that_are_approved_by_birth_one_remains() {
+        let standard = |number, created| ChangeRow {
+            change_type: Some(crate::ChangeType::Standard),
+            created: at(created),
+            ..row(number, ChangeState::Scheduled)
+        };
+        let rows = [standard("CHG2", 11), standard("CHG1", 10)];
+        assert_eq!(canonical(&rows, &key()).unwrap().canonical.number, "CHG1");
+        let numbers: Vec<_> = extras(&rows, &key()).iter().map(|row| row.number.as_str()).collect();
+        assert_eq!(numbers, ["CHG2"], "no person approved it, so it may be canceled");
+    }
+
+    #[test]
     fn an_approval_that_our_cancel_crossed_is_seen_in_the_row() {
         let canceled = |number, notes: &str, approvers| ChangeRow {
             close_notes: notes.into(),

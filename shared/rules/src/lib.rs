@@ -10,6 +10,7 @@ mod create;
 mod gate;
 mod pace;
 mod policy;
+mod promise;
 mod record;
 mod release;
 mod report;
@@ -24,9 +25,10 @@ pub use create::{CreateFacts, Creation, may_create};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
 pub use pace::{Glances, has_not_moved, run_look_after};
 pub use policy::{
-    ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, OnRejection, OnWithdrawal, Policies, Policy, Terms,
-    When, WindowRule,
+    ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, OWNED_BY_TEMPLATE, OnRejection, OnWithdrawal,
+    Policies, Policy, Terms, When, WindowRule,
 };
+pub use promise::broken_promise;
 pub use record::{Approval, ApproverRow, CANCELED_MARK, ChangeRow, ChangeState, Reading, WITHDRAWN_MARK};
 pub use release::{PERMIT_LIFETIME, Permit, ReleaseInputs, Verdict, may_release, withdrawn};
 pub use report::{REPORTS_MAX, Report, Waiting, report};

@@ -63,14 +63,35 @@ impl When {
     }
 }
 
-/// Type of change.
+/// Type of change (ServiceNow docs, "Change types").
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeType {
     /// New, Assess, Authorize, Scheduled, Implement, Review, Closed.
     #[default]
     Normal,
+    /// The same without Assess.
+    Emergency,
+    /// Approved beforehand, by its template: from New to Scheduled.
+    Standard,
 }
+
+impl ChangeType {
+    /// The type of that name; `None` for one that we do not know.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        match name {
+            "normal" => Some(Self::Normal),
+            "emergency" => Some(Self::Emergency),
+            "standard" => Some(Self::Standard),
+            _ => None,
+        }
+    }
+}
+
+/// Fields that a standard change takes from its template and from nobody else (ServiceNow docs, "Change
+/// Management API": create a standard change).
+pub const OWNED_BY_TEMPLATE: [&str; 4] = ["description", "backout_plan", "test_plan", "implementation_plan"];
 
 /// What stands in the change. Texts are templates.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -79,6 +100,8 @@ pub struct ChangeTerms {
     /// Type of change.
     #[serde(rename = "type")]
     pub change_type: ChangeType,
+    /// Template of a standard change, by name or sys_id. Only such a change has one.
+    pub template: Option<String>,
     /// Group that assesses it, by name or sys_id. ServiceNow demands one before Assess.
     pub assignment_group: Option<String>,
     /// Configuration item, by name or sys_id.
@@ -95,6 +118,7 @@ impl Default for ChangeTerms {
     fn default() -> Self {
         Self {
             change_type: ChangeType::Normal,
+            template: None,
             assignment_group: None,
             cmdb_ci: None,
             short_description: "Deploy {{ project.name }} {{ sha[:12] }} to {{ environment }}".into(),

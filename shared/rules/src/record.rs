@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use interlock_events::{CORRELATION_DISPLAY, ChangeRef, CorrelationId, KeyHash};
 use serde::{Deserialize, Serialize};
 
+use crate::policy::ChangeType;
+
 /// Stands in the close notes of every row that we canceled.
 pub const CANCELED_MARK: &str = "[interlock:canceled]";
 /// Stands in the note that tells of a withdrawn approval.
@@ -132,6 +134,10 @@ pub struct ChangeRow {
     pub correlation_id: String,
     /// Correlation display, as it stands.
     pub correlation_display: String,
+    /// Its type; `None` where it is none that we know.
+    pub change_type: Option<ChangeType>,
+    /// `sys_id` of the template that it was made from, where it was, and where that is shown.
+    pub template: Option<String>,
     /// Its state; `None` where the number is none that we know.
     pub state: Option<ChangeState>,
     /// The `approval` field.
@@ -175,10 +181,25 @@ impl ChangeRow {
         self.approvers.iter().find(|row| row.state == "rejected")
     }
 
+    /// The record says that it is approved. A standard change is so by its template once it is Scheduled: some
+    /// instances write that into `approval`, others leave it as it was. What is asked for is not given.
+    #[must_use]
+    pub fn is_approved(&self) -> bool {
+        if self.change_type != Some(ChangeType::Standard) {
+            return self.approval == Approval::Approved;
+        }
+        let beforehand = match &self.approval {
+            Approval::Approved | Approval::NotRequested => true,
+            Approval::Other(other) => other == "not_required",
+            Approval::Rejected | Approval::Requested => false,
+        };
+        beforehand && self.state >= Some(ChangeState::Scheduled)
+    }
+
     /// When the last approval was given, by the record.
     #[must_use]
     pub fn approved_at(&self) -> Option<DateTime<Utc>> {
-        if self.approval != Approval::Approved {
+        if !self.is_approved() {
             return None;
         }
         let last = self.approvers.iter().filter(|row| row.state == "approved").filter_map(|row| row.at).max();
@@ -236,6 +257,8 @@ pub(crate) mod tests {
             correlation_id: CorrelationId::new(&deployment.key, &deployment.sha, &deployment.project.name)
                 .to_string(),
             correlation_display: CORRELATION_DISPLAY.into(),
+            change_type: Some(ChangeType::Normal),
+            template: None,
             state: Some(state),
             approval: if approved { Approval::Approved } else { Approval::Requested },
             on_hold: false,
@@ -256,6 +279,23 @@ pub(crate) mod tests {
             by: "alice.approver".into(),
             at: Some(at(seconds)),
         }
+    }
+
+    #[test]
+    fn a_standard_change_is_approved_by_being_scheduled_unless_somebody_is_asked() {
+        let standard = |state, approval| {
+            ChangeRow { change_type: Some(ChangeType::Standard), approval, ..row("CHG1", state) }
+                .is_approved()
+        };
+        let silent = || Approval::NotRequested;
+        assert!(!standard(ChangeState::New, silent()));
+        assert!(standard(ChangeState::Scheduled, silent()) && standard(ChangeState::Implement, silent()));
+        assert!(standard(ChangeState::Scheduled, Approval::Other("not_required".into())));
+        for other in [Approval::Requested, Approval::Rejected, Approval::Other("cancelled".into())] {
+            assert!(!standard(ChangeState::Scheduled, other.clone()), "{other:?}");
+        }
+        let normal = ChangeRow { approval: silent(), ..row("CHG1", ChangeState::Scheduled) };
+        assert!(!normal.is_approved(), "nobody approved it");
     }
 
     #[test]

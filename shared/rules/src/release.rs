@@ -6,6 +6,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::canonical::canonical;
 use crate::policy::{OnRejection, Terms, WindowRule};
+use crate::promise::broken_promise;
 use crate::record::{Approval, ChangeRow, ChangeState, Reading};
 use crate::run::{RunPhase, RunReading};
 use crate::shared::Whose;
@@ -79,6 +80,8 @@ pub struct ReleaseInputs<'a> {
     pub highest: Option<ChangeState>,
     /// The policy's terms.
     pub terms: &'a Terms,
+    /// `sys_id` of the template that they promise, where the instance knows it.
+    pub template: Option<&'a str>,
     /// Our clock.
     pub now: DateTime<Utc>,
 }
@@ -134,7 +137,10 @@ pub fn may_release(inputs: ReleaseInputs<'_>) -> Verdict {
             reason: format!("{} is {state:?} already: it is too late for this change", row.number),
         };
     }
-    if row.approval != Approval::Approved {
+    if let Some(reason) = broken_promise(row, inputs.terms, inputs.template) {
+        return Verdict::Wait { reason, until: None };
+    }
+    if !row.is_approved() {
         return Verdict::Wait {
             reason: format!("{} is {state:?} but not approved", row.number),
             until: None,
@@ -182,8 +188,7 @@ fn rejection(row: &ChangeRow, state: ChangeState, highest: Option<ChangeState>) 
     if row.approval == Approval::Rejected {
         return Some(format!("{number} was rejected"));
     }
-    let fell_back = state == ChangeState::New
-        && highest.is_some_and(|highest| matches!(highest, ChangeState::Assess | ChangeState::Authorize));
+    let fell_back = state == ChangeState::New && highest > Some(ChangeState::New);
     fell_back.then(|| format!("{number} went back to New: it was rejected or taken back"))
 }
 
@@ -251,14 +256,12 @@ pub fn withdrawn(reading: &Reading, whose: &dyn Whose, sys_id: &str) -> Option<S
             Some(format!("{number} went back to {state:?} after the release"))
         }
         ChangeState::Scheduled | ChangeState::Implement => {
-            match (&row.approval, row.rejection(), row.on_hold) {
+            match (row.is_approved(), row.rejection(), row.on_hold) {
                 (_, Some(approver), _) => {
                     Some(format!("{} rejected {number} after the release", approver.by))
                 }
-                (Approval::Approved, None, false) => None,
-                (Approval::Approved, None, true) => {
-                    Some(format!("{number} was put on hold after the release"))
-                }
+                (true, None, false) => None,
+                (true, None, true) => Some(format!("{number} was put on hold after the release")),
                 _ => Some(format!("the approval of {number} was withdrawn after the release")),
             }
         }

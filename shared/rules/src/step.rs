@@ -3,6 +3,7 @@
 use interlock_events::Outcome;
 use serde::{Deserialize, Serialize};
 
+use crate::policy::ChangeType;
 use crate::record::{ChangeRow, ChangeState};
 
 /// Where a change should get to, by what is known of its deployment.
@@ -57,9 +58,19 @@ pub fn next_step(goal: Goal, row: &ChangeRow) -> Step {
 fn ask_approval(row: &ChangeRow, state: ChangeState) -> Step {
     // A rejected change falls back to New by itself: asking again would undo the rejection.
     if state == ChangeState::New && row.rejection().is_none() && !row.on_hold {
-        Step::Move(ChangeState::Assess)
+        Step::Move(after_new(row))
     } else {
         Step::Reached
+    }
+}
+
+/// Where a change of its type goes from New (ServiceNow docs, "Normal, standard, emergency change states"); one
+/// of a type that we do not know goes the longest way.
+fn after_new(row: &ChangeRow) -> ChangeState {
+    match row.change_type {
+        Some(ChangeType::Standard) => ChangeState::Scheduled,
+        Some(ChangeType::Emergency) => ChangeState::Authorize,
+        Some(ChangeType::Normal) | None => ChangeState::Assess,
     }
 }
 
@@ -112,25 +123,36 @@ mod tests {
         Goal::Abandon,
     ];
 
-    /// The transitions that the platform allows us (ServiceNow docs, normal change).
-    fn legal(from: ChangeState, to: ChangeState) -> bool {
-        matches!(
-            (from, to),
-            (ChangeState::New, ChangeState::Assess)
-                | (ChangeState::Scheduled, ChangeState::Implement)
-                | (ChangeState::Implement, ChangeState::Review)
-        )
+    const TYPES: [Option<ChangeType>; 4] =
+        [Some(ChangeType::Normal), Some(ChangeType::Emergency), Some(ChangeType::Standard), None];
+
+    /// The transitions that the platform allows us (ServiceNow docs, by type).
+    fn legal(change_type: Option<ChangeType>, from: ChangeState, to: ChangeState) -> bool {
+        let first = match change_type {
+            Some(ChangeType::Normal) | None => ChangeState::Assess,
+            Some(ChangeType::Emergency) => ChangeState::Authorize,
+            Some(ChangeType::Standard) => ChangeState::Scheduled,
+        };
+        (from, to) == (ChangeState::New, first)
+            || matches!(
+                (from, to),
+                (ChangeState::Scheduled, ChangeState::Implement)
+                    | (ChangeState::Implement, ChangeState::Review)
+            )
     }
 
     #[test]
     fn over_the_whole_grid_every_step_is_a_legal_one() {
         for goal in GOALS {
             for state in ChangeState::ALL {
-                for on_hold in [false, true] {
-                    let row = ChangeRow { on_hold, ..row("CHG1", state) };
+                for (on_hold, change_type) in
+                    [false, true].into_iter().flat_map(|held| TYPES.map(|of| (held, of)))
+                {
+                    let row = ChangeRow { on_hold, change_type, ..row("CHG1", state) };
                     match next_step(goal, &row) {
                         Step::Move(to) => {
-                            assert!(legal(state, to) && !on_hold, "{goal:?} {state:?} -> {to:?}")
+                            let may = legal(change_type, state, to) && !on_hold;
+                            assert!(may, "{change_type:?} {goal:?} {state:?} -> {to:?}")
                         }
                         Step::Close(_) => assert_eq!(state, ChangeState::Review, "{goal:?}"),
                         Step::Cancel => assert!(state.can_be_canceled(), "{goal:?} {state:?}"),
@@ -167,6 +189,17 @@ mod tests {
             [Assess, Canceled],
             "it went on without approval"
         );
+    }
+
+    #[test]
+    fn each_type_takes_its_own_way_out_of_new() {
+        let way = |change_type| {
+            next_step(Goal::AskApproval, &ChangeRow { change_type, ..row("CHG1", ChangeState::New) })
+        };
+        assert_eq!(way(Some(ChangeType::Normal)), Step::Move(ChangeState::Assess));
+        assert_eq!(way(Some(ChangeType::Emergency)), Step::Move(ChangeState::Authorize));
+        assert_eq!(way(Some(ChangeType::Standard)), Step::Move(ChangeState::Scheduled));
+        assert_eq!(way(None), Step::Move(ChangeState::Assess));
     }
 
     #[test]

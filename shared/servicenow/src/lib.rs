@@ -28,4 +28,4 @@ pub use error::{Class, Fault, ServiceNowError, What};
 pub use next_states::NextState;
 pub use settings::{Auth, BaseUrl, PERMITS_MAX, Settings, StateMap, WebhookSettings};
 pub use webhook::RecordWebhooks;
-pub use write::{Created, NewChange};
+pub use write::{Created, NewChange, NewKind};

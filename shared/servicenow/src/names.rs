@@ -1,4 +1,4 @@
-//! Groups and configuration items by name: ids differ between instances, so the configuration names them.
+//! Groups, configuration items and templates by name: ids differ between instances, so the configuration names them.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -22,6 +22,8 @@ const NAMES_MAX: usize = 10_000;
 pub(crate) enum Named {
     Group,
     ConfigurationItem,
+    /// Of a standard change.
+    Template,
 }
 
 impl Named {
@@ -29,6 +31,7 @@ impl Named {
         match self {
             Self::Group => "sys_user_group",
             Self::ConfigurationItem => "cmdb_ci",
+            Self::Template => "std_change_record_producer",
         }
     }
 
@@ -36,6 +39,20 @@ impl Named {
         match self {
             Self::Group => "assignment group",
             Self::ConfigurationItem => "configuration item",
+            Self::Template => "standard change template",
+        }
+    }
+
+    /// At most two rows that bear the name. Templates are listed by the API that makes changes from them: what a
+    /// name means there is what a create would take (ServiceNow docs, "Change Management API").
+    fn address(self, name: &str) -> Address {
+        match self {
+            Self::Group | Self::ConfigurationItem => {
+                Address::list(self.table(), &format!("name={name}^ORDERBYsys_id"), "sys_id,name", 2)
+            }
+            Self::Template => Address::new("/api/sn_chg_rest/change/standard/template")
+                .with("sysparm_query", &format!("active=true^name={name}"))
+                .with("sysparm_limit", "2"),
         }
     }
 }
@@ -66,6 +83,14 @@ impl Names {
 }
 
 impl ServiceNow {
+    /// The sys_id of a template of standard changes, by its name or as it stands; a name is remembered for ten minutes.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`]: nobody or more than one bears the name.
+    pub async fn template_id(&self, template: &str) -> Result<String, ServiceNowError> {
+        self.resolve(Named::Template, template).await
+    }
+
     /// The sys_id of what the configuration names; 32 hexadecimal digits are one as they stand.
     pub(crate) async fn resolve(&self, named: Named, name: &str) -> Result<String, ServiceNowError> {
         if query::is_sys_id(name) {
@@ -84,9 +109,7 @@ impl ServiceNow {
     /// The ids of at most two rows that bear the name; two are as bad as ten.
     async fn ids_of(&self, named: Named, name: &str) -> Result<Vec<String>, ServiceNowError> {
         let value = query::value(name).map_err(|fault| self.error(What::Name, fault))?;
-        let query = format!("name={value}^ORDERBYsys_id");
-        let address = Address::list(named.table(), &query, "sys_id,name", 2);
-        let answer = self.get(What::Name, Lane::Gate, address).await?;
+        let answer = self.get(What::Name, Lane::Gate, named.address(value)).await?;
         // An instance ignores what it does not understand of a query, so the name is compared again.
         let rows = Row::list(&answer.result).into_iter();
         let same = rows.filter(|row| row.text("name").is_some_and(|found| found.eq_ignore_ascii_case(name)));

@@ -2,15 +2,18 @@
 //! pairs whose value is a number, a float, a truth value or a string; a field that we may not read is absent.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use interlock_rules::{Approval, ApproverRow, ChangeRow};
+use interlock_rules::{Approval, ApproverRow, ChangeRow, ChangeType};
 use serde_json::{Map, Value};
 
 use crate::error::Fault;
 use crate::settings::StateMap;
 
 /// What is read of a change.
-pub(crate) const CHANGE_FIELDS: &str = "sys_id,number,correlation_id,correlation_display,state,approval,on_hold,\
-    start_date,end_date,sys_created_on,sys_updated_on,sys_mod_count,close_notes";
+pub(crate) const CHANGE_FIELDS: &str = "sys_id,number,correlation_id,correlation_display,type,\
+    std_change_producer_version.std_change_producer,state,approval,on_hold,start_date,end_date,sys_created_on,\
+    sys_updated_on,sys_mod_count,close_notes";
+/// The template of a standard change: its record names the version that was current when it was made.
+const TEMPLATE: &str = "std_change_producer_version.std_change_producer";
 
 /// What is read of an approval.
 pub(crate) const APPROVER_FIELDS: &str =
@@ -85,6 +88,8 @@ pub(crate) fn change(row: &Row<'_>, states: &StateMap) -> Result<ChangeRow, Faul
         number: row.needed("number")?,
         correlation_id: row.needed("correlation_id")?,
         correlation_display: row.needed("correlation_display")?,
+        change_type: ChangeType::of_name(row.needed("type")?.trim()),
+        template: row.text(TEMPLATE).filter(|template| !template.is_empty()),
         state: row.needed("state")?.trim().parse().ok().and_then(|number| states.state(number)),
         approval: approval(&row.needed("approval")?),
         on_hold: row.needed("on_hold")? == "true",

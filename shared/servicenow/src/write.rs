@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use http::Method;
+use http::{Method, StatusCode};
 use interlock_events::{CORRELATION_DISPLAY, CorrelationId};
-use interlock_rules::{CANCELED_MARK, ChangeRow, ChangeState};
+use interlock_rules::{CANCELED_MARK, ChangeRow, ChangeState, OWNED_BY_TEMPLATE};
 use serde_json::{Map, Value};
 
 use crate::budget::Lane;
@@ -16,14 +16,30 @@ use crate::names::Named;
 use crate::query::{self, Address};
 use crate::row::{self, Row, TIME};
 
+/// Which change is to be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NewKind {
+    /// Assessed, then authorized.
+    Normal,
+    /// Authorized at once.
+    Emergency,
+    /// Approved beforehand, by a template.
+    Standard {
+        /// The template, by name or sys_id.
+        template: String,
+    },
+}
+
 /// A change to be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewChange {
+    /// Which.
+    pub kind: NewKind,
     /// What it is found by.
     pub correlation_id: CorrelationId,
     /// One line; the instance keeps 160 characters.
     pub short_description: String,
-    /// For people.
+    /// For people. A standard change has its template's: this one goes into its work notes.
     pub description: String,
     /// Group that assesses it, by name or sys_id.
     pub assignment_group: Option<String>,
@@ -47,27 +63,34 @@ pub struct Created {
     pub ignored: Vec<String>,
 }
 
-/// Never taken from a policy: a change starts in New and is ours by its correlation.
-const OURS_ALONE: [&str; 4] = ["state", "sys_id", "correlation_id", "correlation_display"];
+/// Never taken from a policy's fields: a change starts in New, is ours by its correlation, and of the type and
+/// template that the policy names elsewhere.
+const OURS_ALONE: [&str; 6] =
+    ["state", "sys_id", "correlation_id", "correlation_display", "type", "std_change_producer_version"];
 /// An entry of these is not in the record's own fields.
 const JOURNALS: [&str; 2] = ["work_notes", "comments"];
 
 impl ServiceNow {
-    /// Creates a normal change in New. Sent once, never again: after [`crate::Class::UnknownOutcome`] look
-    /// it up by its key.
+    /// Creates a change in New, each type by its own path. Sent once, never again: after
+    /// [`crate::Class::UnknownOutcome`] look it up by its key.
     ///
     /// # Errors
     /// [`ServiceNowError`].
-    pub async fn create_normal(&self, change: &NewChange) -> Result<Created, ServiceNowError> {
+    pub async fn create(&self, change: &NewChange) -> Result<Created, ServiceNowError> {
+        let path = match &change.kind {
+            NewKind::Normal => "normal".to_owned(),
+            NewKind::Emergency => "emergency".to_owned(),
+            NewKind::Standard { template } => format!("standard/{}", self.template_id(template).await?),
+        };
         let sent = self.body_of(change).await?;
         let call = Call {
             what: What::Create,
             lane: Lane::Gate,
             method: Method::POST,
-            address: Address::new("/api/sn_chg_rest/change/normal"),
+            address: Address::new(&format!("/api/sn_chg_rest/change/{path}")),
             body: Some(Value::Object(sent.clone())),
         };
-        let answer = self.call(call).await?;
+        let answer = self.call(call).await.map_err(|error| no_such_template(error, &change.kind))?;
         let echo = Row::single(&answer.result);
         let (row, ignored) = self.echoed(What::Create, echo, &sent)?;
         let is_ours = row.correlation_display == CORRELATION_DISPLAY;
@@ -200,10 +223,17 @@ impl ServiceNow {
 
     async fn body_of(&self, change: &NewChange) -> Result<Map<String, Value>, ServiceNowError> {
         let mut body = Map::new();
+        let is_standard = matches!(change.kind, NewKind::Standard { .. });
+        let of_the_template = |field: &str| is_standard && OWNED_BY_TEMPLATE.contains(&field);
         for (field, text) in &change.fields {
-            if !OURS_ALONE.contains(&field.as_str()) {
+            if !OURS_ALONE.contains(&field.as_str()) && !of_the_template(field) {
                 body.insert(field.clone(), text.as_str().into());
             }
+        }
+        if is_standard {
+            body.entry("work_notes").or_insert(change.description.as_str().into());
+        } else {
+            body.insert("description".into(), change.description.as_str().into());
         }
         for (field, named, name) in [
             ("assignment_group", Named::Group, &change.assignment_group),
@@ -220,13 +250,27 @@ impl ServiceNow {
         }
         for (field, text) in [
             ("short_description", change.short_description.as_str()),
-            ("description", &change.description),
             ("correlation_id", change.correlation_id.as_str()),
             ("correlation_display", CORRELATION_DISPLAY),
         ] {
             body.insert(field.into(), text.into());
         }
         Ok(body)
+    }
+}
+
+/// The id of the path is the only record that such a create names.
+fn no_such_template(error: ServiceNowError, kind: &NewKind) -> ServiceNowError {
+    let NewKind::Standard { template } = kind else { return error };
+    match &error.fault {
+        Fault::Refused { status, message } if *status == StatusCode::NOT_FOUND => {
+            let text = format!(
+                "the instance makes no change from the standard change template `{template}` ({message}): \
+                 publish it, correct the policy, or let the integration user read std_change_record_producer"
+            );
+            ServiceNowError { fault: Fault::Input(text), ..error }
+        }
+        _ => error,
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use interlock_events::{CORRELATION_DISPLAY, CorrelationId, Deployment, DeploymentKey, KeyHash, Project};
-use interlock_rules::{Approval, ApproverRow, ChangeRow, ChangeState, Policies, Terms};
+use interlock_rules::{Approval, ApproverRow, ChangeRow, ChangeState, ChangeType, Policies, Terms};
 
 pub(crate) static DEPLOYMENT: LazyLock<Deployment> = LazyLock::new(|| Deployment {
     key: DeploymentKey {
@@ -44,6 +44,8 @@ pub(crate) fn row(number: &str, created: i64, state: ChangeState) -> ChangeRow {
         number: number.into(),
         correlation_id: CORRELATION.clone(),
         correlation_display: CORRELATION_DISPLAY.into(),
+        change_type: Some(ChangeType::Normal),
+        template: None,
         state: Some(state),
         approval,
         on_hold: false,

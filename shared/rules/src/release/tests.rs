@@ -1,4 +1,5 @@
 use super::*;
+use crate::policy::ChangeType;
 use crate::policy::tests::{deployment, terms};
 use crate::record::tests::{approver, at, row};
 use crate::run::tests::run;
@@ -11,6 +12,7 @@ struct Case {
     run: Option<RunReading>,
     highest: Option<ChangeState>,
     terms: Terms,
+    template: Option<&'static str>,
     now: DateTime<Utc>,
 }
 
@@ -22,6 +24,7 @@ fn approved() -> Case {
         run: Some(run(RunPhase::Waiting)),
         highest: Some(ChangeState::Scheduled),
         terms: terms(),
+        template: None,
         now: at(61),
     }
 }
@@ -39,6 +42,7 @@ fn judge(case: &Case) -> Verdict {
         run: case.run.as_ref(),
         highest: case.highest,
         terms: &case.terms,
+        template: case.template,
         now: case.now,
     })
 }
@@ -267,6 +271,71 @@ fn over_the_whole_grid_a_gate_is_released_exactly_when_everything_permits_it() {
         }
     }
     assert!(released > 0);
+}
+
+/// The same for the types of change, against what they promise, written down a second time: people's approval,
+/// or a record that is itself of type `standard` and of the promised template.
+#[test]
+fn over_the_whole_grid_no_type_of_change_is_released_on_the_policys_word_alone() {
+    let approvals = ["approved", "rejected", "requested", "not requested", "not_required", "skipped"];
+    let types = [Some(ChangeType::Normal), Some(ChangeType::Emergency), Some(ChangeType::Standard), None];
+    let ids = [None, Some("a1"), Some("b2")];
+    let mut released = [0, 0];
+    for (policy, of_record) in types.into_iter().flatten().flat_map(|policy| types.map(|of| (policy, of))) {
+        for (promised, shown) in ids.into_iter().flat_map(|promised| ids.map(|shown| (promised, shown))) {
+            for (state, word) in
+                ChangeState::ALL.into_iter().flat_map(|state| approvals.map(|word| (state, word)))
+            {
+                let approval = match word {
+                    "approved" => Approval::Approved,
+                    "rejected" => Approval::Rejected,
+                    "requested" => Approval::Requested,
+                    "not requested" => Approval::NotRequested,
+                    other => Approval::Other(other.into()),
+                };
+                let template = shown.map(str::to_owned);
+                let change = ChangeRow { change_type: of_record, template, approval, ..row("CHG1", state) };
+                let mut case = Case { rows: Ok(vec![change]), template: promised, ..approved() };
+                case.terms.change.change_type = policy;
+                let in_state = matches!(state, ChangeState::Scheduled | ChangeState::Implement);
+                let by_template = policy == ChangeType::Standard
+                    && of_record == Some(ChangeType::Standard)
+                    && shown.is_some()
+                    && shown == promised
+                    && ["approved", "not requested", "not_required"].contains(&word);
+                let by_people = policy != ChangeType::Standard
+                    && of_record != Some(ChangeType::Standard)
+                    && word == "approved";
+                let verdict = judge(&case);
+                let is_released = matches!(verdict, Verdict::Release(_));
+                let permitted = in_state && (by_template || by_people);
+                assert_eq!(is_released, permitted, "{policy:?} {of_record:?} {state:?} {word}: {verdict:?}");
+                released[0] += usize::from(permitted && by_template);
+                released[1] += usize::from(permitted && by_people);
+            }
+        }
+    }
+    assert!(released.iter().all(|number| *number > 0));
+}
+
+#[test]
+fn a_standard_change_that_was_taken_back_to_new_is_rejected() {
+    let back = ChangeRow { change_type: Some(ChangeType::Standard), ..row("CHG1", ChangeState::New) };
+    let case = Case { rows: Ok(vec![back]), highest: Some(ChangeState::Scheduled), ..approved() };
+    assert!(matches!(judge(&case), Verdict::Reject { .. }));
+}
+
+#[test]
+fn a_released_standard_change_is_not_withdrawn_by_an_approval_that_nobody_writes() {
+    let key = deployment().key.hash();
+    let standard = |approval| {
+        let change_type = Some(ChangeType::Standard);
+        let row = ChangeRow { change_type, approval, ..row("CHG1", ChangeState::Implement) };
+        let sys_id = row.sys_id.clone();
+        withdrawn(&Reading { rows: vec![row], at: at(60), skew_seconds: None }, &key, &sys_id)
+    };
+    assert_eq!(standard(Approval::NotRequested), None);
+    assert!(standard(Approval::Requested).is_some(), "somebody is asked now");
 }
 
 #[test]

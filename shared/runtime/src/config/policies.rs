@@ -1,6 +1,6 @@
 //! The policies: read, checked as far as can be without a deployment, and never without a default.
 
-use interlock_rules::{Policy, check_template};
+use interlock_rules::{ChangeType, OWNED_BY_TEMPLATE, Policy, check_template};
 use serde::de::IgnoredAny;
 
 use super::connection::Connection;
@@ -10,6 +10,18 @@ use super::layers::Layers;
 
 const DEFAULT: &str = "default";
 const LIST: Step<'static> = Step::Key("policies");
+/// What Interlock sets itself, or what stands under a key of its own.
+const NOT_A_FIELD: [&str; 9] = [
+    "type",
+    "std_change_producer_version",
+    "state",
+    "sys_id",
+    "correlation_id",
+    "correlation_display",
+    "short_description",
+    "assignment_group",
+    "cmdb_ci",
+];
 /// 29 days: a gate is a message in the broker, and GitHub lets a deployment wait for 30 days
 /// (GitHub docs, "Actions limits").
 const TIMEOUT_MINUTES_MAX: f64 = 41_760.0;
@@ -58,6 +70,7 @@ impl Checker<'_> {
                 self.refuse(index, &["name"], what, "give each its own name: it stands in events and notes");
             }
             self.check_connection(index, policy);
+            self.check_type(index, policy);
             self.check_templates(index, policy);
             self.check_times(index, policy);
             self.check_size(index, policy);
@@ -78,6 +91,32 @@ impl Checker<'_> {
         if !names.contains(&wanted.as_str()) {
             let what = format!("no connection is named `{wanted}`");
             self.refuse(index, &["service_now"], what, &one_of(wanted, &names));
+        }
+    }
+
+    /// A standard change is made from its template, and only such a one.
+    fn check_type(&mut self, index: usize, policy: &Policy) {
+        let change = &policy.change;
+        let is_standard = change.change_type == ChangeType::Standard;
+        let template = change.template.as_deref().map(str::trim);
+        if is_standard && template.is_none_or(str::is_empty) {
+            let what = "a standard change is made from a template".to_owned();
+            self.refuse(index, &["change"], what, "write template: <name or sys_id of a published template>");
+        }
+        if !is_standard && template.is_some() {
+            let what = "only a standard change has a template".to_owned();
+            self.refuse(index, &["change", "template"], what, "leave it out, or write type: standard");
+        }
+        for field in
+            change.fields.keys().filter(|field| is_standard && OWNED_BY_TEMPLATE.contains(&field.as_str()))
+        {
+            let what = "a standard change takes this from its template alone".to_owned();
+            self.refuse(index, &["change", "fields", field], what, "leave it out, or say it in work_notes");
+        }
+        for field in change.fields.keys().filter(|field| NOT_A_FIELD.contains(&field.as_str())) {
+            let what = "this is never taken from a policy's fields".to_owned();
+            let cure = "leave it out: type, template, texts and group have keys of their own under `change`";
+            self.refuse(index, &["change", "fields", field], what, cure);
         }
     }
 

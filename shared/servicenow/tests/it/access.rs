@@ -33,7 +33,7 @@ async fn a_token_that_was_revoked_is_renewed_once_and_the_write_sent_again() {
     let world = World::with_oauth("interlock-client-secret");
     world.client.probe().await.unwrap();
     world.sim.revoke_tokens();
-    world.client.create_normal(&new_change()).await.unwrap();
+    world.client.create(&new_change()).await.unwrap();
     assert_eq!(world.asked("POST", "/oauth_token.do"), 2);
     assert_eq!(world.sim.changes().len(), 1, "what was not authentic was not carried out");
 }
@@ -61,7 +61,7 @@ async fn a_create_without_a_token_was_not_sent() {
     let world = World::with_oauth("interlock-client-secret");
     world.sim.fault(Fault::once(Effect::Down { reset: true }).on_path("/oauth_token.do")).unwrap();
     let change = interlock_servicenow::NewChange { assignment_group: None, ..new_change() };
-    let error = world.client.create_normal(&change).await.unwrap_err();
+    let error = world.client.create(&change).await.unwrap_err();
     assert_eq!(error.class(), Class::Transient);
     assert_eq!(world.sim.changes().len(), 0);
 }

@@ -14,10 +14,10 @@ fn every_call_is_counted_by_what_it_is_for_and_what_became_of_it() {
     metrics::with_local_recorder(&recorder, || {
         runtime.block_on(async {
             let world = World::new();
-            world.client.create_normal(&new_change()).await.unwrap();
+            world.client.create(&new_change()).await.unwrap();
             world.client.changes_of(&key().hash(), Lane::Gate).await.unwrap();
             world.sim.fault(Fault::once(Effect::Status { code: 500, body: None })).unwrap();
-            world.client.create_normal(&new_change()).await.unwrap_err();
+            world.client.create(&new_change()).await.unwrap_err();
         });
     });
     let text = metrics.render();

@@ -22,7 +22,7 @@ async fn classes(effect: Effect) -> [Class; 3] {
         let error = match what {
             0 => client.changes_of(&key().hash(), Lane::Gate).await.unwrap_err(),
             1 => client.move_to(&change.sys_id, ChangeState::Assess, &BTreeMap::new()).await.unwrap_err(),
-            _ => client.create_normal(&new_change()).await.unwrap_err(),
+            _ => client.create(&new_change()).await.unwrap_err(),
         };
         classes.push(error.class());
     }
@@ -82,7 +82,7 @@ async fn a_create_that_timed_out_is_found_by_its_key() {
     let world = World::new();
     let commits = Fault::once(Effect::TimeoutAfterCommit { hang_ms: 60_000 }).on_method("POST");
     world.sim.fault(commits).unwrap();
-    let error = world.client.create_normal(&new_change()).await.unwrap_err();
+    let error = world.client.create(&new_change()).await.unwrap_err();
     assert_eq!(error.class(), Class::UnknownOutcome);
     assert_eq!(world.asked("POST", "/api/sn_chg_rest"), 1, "sent once");
     let reading = world.client.changes_of(&key().hash(), Lane::Gate).await.unwrap();
@@ -93,7 +93,7 @@ async fn a_create_that_timed_out_is_found_by_its_key() {
 async fn a_create_with_an_empty_answer_may_have_been_carried_out() {
     let world = World::new();
     world.sim.fault(Fault::once(Effect::CreateThenEmpty201)).unwrap();
-    let error = world.client.create_normal(&new_change()).await.unwrap_err();
+    let error = world.client.create(&new_change()).await.unwrap_err();
     assert_eq!(error.class(), Class::UnknownOutcome);
     assert_eq!(world.sim.changes().len(), 1);
 }
@@ -167,7 +167,7 @@ async fn an_answer_that_is_not_what_it_should_be_is_transient_for_reads_and_unkn
         let error = client.changes_of(&key().hash(), Lane::Gate).await.unwrap_err();
         assert_eq!(error.class(), Class::Transient, "{body}");
         let change = interlock_servicenow::NewChange { assignment_group: None, ..new_change() };
-        let error = client.create_normal(&change).await.unwrap_err();
+        let error = client.create(&change).await.unwrap_err();
         assert_eq!(error.class(), Class::UnknownOutcome, "{body}");
     }
 }
@@ -177,7 +177,7 @@ async fn what_did_not_leave_can_be_sent_again() {
     let (http, client) = canned();
     http.fail(HttpError::NotSent { host: "acme.example.com".into(), reason: "refused".into() });
     let change = interlock_servicenow::NewChange { assignment_group: None, ..new_change() };
-    let error = client.create_normal(&change).await.unwrap_err();
+    let error = client.create(&change).await.unwrap_err();
     assert_eq!(error.class(), Class::Transient);
 }
 
@@ -186,7 +186,7 @@ async fn an_answer_that_is_too_large_was_carried_out_unseen() {
     let (http, client) = canned();
     http.fail(HttpError::TooLarge { host: "acme.example.com".into(), limit: 10 });
     let change = interlock_servicenow::NewChange { assignment_group: None, ..new_change() };
-    assert_eq!(client.create_normal(&change).await.unwrap_err().class(), Class::UnknownOutcome);
+    assert_eq!(client.create(&change).await.unwrap_err().class(), Class::UnknownOutcome);
 }
 
 #[tokio::test]

@@ -8,5 +8,6 @@ mod faults;
 mod outage;
 mod quirks;
 mod reads;
+mod types;
 mod world;
 mod writes;

@@ -53,7 +53,7 @@ async fn line_ends_that_come_back_otherwise_are_no_difference() {
     echo["description"] = json!({ "display_value": "one\r\ntwo", "value": "one\r\ntwo" });
     echo["short_description"] = json!(change.short_description);
     http.json(201, &json!({ "result": [echo] }));
-    assert_eq!(client.create_normal(&change).await.unwrap().ignored, [] as [&str; 0]);
+    assert_eq!(client.create(&change).await.unwrap().ignored, [] as [&str; 0]);
 }
 
 #[tokio::test]

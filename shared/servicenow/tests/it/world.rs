@@ -17,7 +17,7 @@ use interlock_rules::ChangeRow;
 use interlock_runtime::ports::clock::SystemClock;
 use interlock_runtime::ports::http::{Http, HttpError};
 use interlock_runtime::ports::store::{Admission, Chain, Claim, Epoch, Store, StoreError};
-use interlock_servicenow::{NewChange, ServiceNow, Settings};
+use interlock_servicenow::{NewChange, NewKind, ServiceNow, Settings};
 use interlock_simulators::servicenow::{Knobs, Options, ServiceNow as Simulator};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -90,7 +90,7 @@ impl World {
 
     /// A change of [`key`] with the seeded group.
     pub async fn created(&self) -> ChangeRow {
-        self.client.create_normal(&new_change()).await.unwrap().row
+        self.client.create(&new_change()).await.unwrap().row
     }
 
     /// Requests of a method below a path.
@@ -125,6 +125,7 @@ pub fn key() -> DeploymentKey {
 
 pub fn new_change() -> NewChange {
     NewChange {
+        kind: NewKind::Normal,
         correlation_id: CorrelationId::new(
             &key(),
             "4f0c2a9be1d7730c5ad0f4e1c9ab65a2f7716c31",
@@ -218,7 +219,7 @@ pub fn plain_row(sys_id: &str) -> Value {
     json!({
         "sys_id": sys_id, "number": "CHG0030001", "state": "-5", "approval": "not requested",
         "correlation_id": new_change().correlation_id.as_str(), "correlation_display": "Interlock",
-        "on_hold": "false", "start_date": "", "end_date": "", "close_notes": "", "sys_mod_count": "0",
+        "type": "normal", "on_hold": "false", "start_date": "", "end_date": "", "close_notes": "", "sys_mod_count": "0",
         "sys_created_on": "2026-03-01 10:00:00", "sys_updated_on": "2026-03-01 10:00:00",
     })
 }

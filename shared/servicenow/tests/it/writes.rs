@@ -29,7 +29,7 @@ async fn a_create_sends_this_body() {
             .into(),
         ..new_change()
     };
-    client.create_normal(&change).await.unwrap();
+    client.create(&change).await.unwrap();
     let asked = http.asked.lock().unwrap();
     let create = asked.last().unwrap();
     assert_eq!(create.uri().path(), "/api/sn_chg_rest/change/normal");
@@ -57,7 +57,7 @@ async fn whatever_shape_and_types_the_answer_has_it_is_the_same_row() {
                 knobs.chg_result_shape = shape;
                 knobs.chg_value_types = types;
             });
-            let created = world.client.create_normal(&new_change()).await.unwrap();
+            let created = world.client.create(&new_change()).await.unwrap();
             assert_eq!(created.ignored, [] as [&str; 0], "{shape:?} {types:?}");
             assert_eq!(created.row.state, Some(ChangeState::New));
             assert!(!created.row.on_hold && created.row.belongs_to(&key().hash()));
@@ -73,7 +73,7 @@ async fn what_the_instance_did_not_take_is_named() {
     let fields =
         [("no_such_field".to_owned(), "x".to_owned()), ("work_notes".to_owned(), "hello".to_owned())];
     let change = NewChange { short_description: "long ".repeat(60), fields: fields.into(), ..new_change() };
-    let created = world.client.create_normal(&change).await.unwrap();
+    let created = world.client.create(&change).await.unwrap();
     assert_eq!(created.ignored, ["no_such_field", "short_description"]);
 }
 
@@ -86,7 +86,7 @@ async fn a_change_that_does_not_keep_its_correlation_is_canceled_at_once() {
     canceled["state"] = json!("4");
     http.json(200, &json!({ "result": lost })).json(200, &json!({ "result": canceled }));
     let change = NewChange { assignment_group: None, ..new_change() };
-    let error = client.create_normal(&change).await.unwrap_err();
+    let error = client.create(&change).await.unwrap_err();
     assert_eq!(error.class(), Class::Permanent);
     assert!(
         error.to_string().contains("CHG0030001") && error.to_string().contains("it was canceled"),
@@ -119,7 +119,7 @@ async fn a_name_that_nobody_or_more_than_one_bears_is_refused_and_nothing_create
         [("Nobody", "correct the policy"), ("Network", "put the sys_id"), ("a^ORactive=true", "`^`")]
     {
         let change = NewChange { assignment_group: Some(name.into()), ..new_change() };
-        let error = world.client.create_normal(&change).await.unwrap_err();
+        let error = world.client.create(&change).await.unwrap_err();
         assert_eq!(error.class(), Class::Permanent);
         assert!(error.to_string().contains(cure), "{error}");
     }
@@ -179,7 +179,7 @@ async fn a_refused_step_names_the_condition_that_is_missing() {
 async fn a_data_policy_names_the_field_that_is_missing() {
     let world = World::new();
     let change = NewChange { assignment_group: None, ..new_change() };
-    let id = world.client.create_normal(&change).await.unwrap().row.sys_id;
+    let id = world.client.create(&change).await.unwrap().row.sys_id;
     let error = world.client.move_to(&id, ChangeState::Assess, &none()).await.unwrap_err();
     assert_eq!(error.class(), Class::Permanent);
     assert!(error.to_string().contains("Assignment group"), "{error}");

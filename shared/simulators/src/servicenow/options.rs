@@ -233,6 +233,8 @@ pub struct Knobs {
     pub auto_approve_ms: Option<u64>,
     /// An approved change is asked about anew so long after its approval.
     pub approval_flap_ms: Option<u64>,
+    /// A standard change that is Scheduled shows `approved`; without it its `approval` stays as it was.
+    pub standard_shows_approved: bool,
     /// A rejection leaves `approval` at `not requested` instead of `rejected`.
     pub reject_resets_approval: bool,
     /// Lifetime of an access token in seconds.
@@ -279,6 +281,7 @@ impl Default for Knobs {
             approval_delay_ms: 0,
             auto_approve_ms: None,
             approval_flap_ms: None,
+            standard_shows_approved: true,
             reject_resets_approval: false,
             token_lifetime_s: 1800,
             client_credentials_enabled: true,

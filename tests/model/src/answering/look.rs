@@ -130,6 +130,7 @@ impl Answering {
             run,
             highest: None,
             terms: &GATE_TERMS,
+            template: None,
             now: moment(state.now),
         })
     }

@@ -165,6 +165,7 @@ impl Extras {
             run: Some(&RUN),
             highest: None,
             terms: &TERMS,
+            template: None,
             now: at(60),
         });
         if let Verdict::Release(permit) = verdict {

@@ -153,6 +153,7 @@ impl Matrix {
             run: Some(&run),
             highest: None,
             terms: &TERMS,
+            template: None,
             now: at(60),
         });
         if matches!(verdict, Verdict::Release(_)) {

@@ -14,7 +14,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use interlock_events::{CorrelationId, DeploymentRequested, data_of};
 use interlock_rules::{
-    Approval, ChangeRow, ChangeState, Policies, Reading, ReleaseInputs, RunPhase, Verdict, may_release,
+    Approval, ChangeRow, ChangeState, ChangeType, Policies, Reading, ReleaseInputs, RunPhase, Verdict,
+    may_release,
 };
 use interlock_runtime::config::Config;
 use interlock_runtime::ports::http::HttpError;
@@ -202,6 +203,8 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         number: "CHG0031021".into(),
         correlation_id: correlation.to_string(),
         correlation_display: "Interlock".into(),
+        change_type: Some(ChangeType::Normal),
+        template: None,
         state: Some(ChangeState::Scheduled),
         approval: Approval::Approved,
         on_hold: false,
@@ -232,6 +235,7 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         run: Some(&run),
         highest: None,
         terms: &Policies::new(Vec::new(), "snow".into()).of(deployment),
+        template: None,
         now: read_at,
     });
     match verdict {

@@ -263,3 +263,39 @@ async fn a_list_is_searched_and_ordered_and_named_fields_come_as_people_see_them
     let ordered = get(&sim, &format!("{CHANGE}?order=short_description")).await.result();
     assert_eq!(ordered[0]["number"]["value"], "CHG0030002");
 }
+
+#[tokio::test]
+async fn a_standard_change_shows_the_template_that_it_was_made_from_and_a_retired_one_makes_none() {
+    let sim = instance();
+    let made = call(&sim, "POST", &format!("{CHANGE}/standard/{}", seed::TEMPLATE), json!({})).await.result();
+    let id = made["sys_id"]["value"].as_str().unwrap();
+    let shown = "std_change_producer_version.std_change_producer";
+    let row =
+        get(&sim, &format!("{CHANGES}/{id}?sysparm_fields=type,{shown}&sysparm_exclude_reference_link=true"));
+    let row = row.await.result();
+    assert_eq!(row, json!({ "type": "standard", shown: seed::TEMPLATE }));
+    let template = format!("/api/now/table/std_change_record_producer/{}", seed::TEMPLATE);
+    call_as(&sim, "admin", "PATCH", &template, json!({ "retired": "true" })).await;
+    let refused = call(&sim, "POST", &format!("{CHANGE}/standard/{}", seed::TEMPLATE), json!({})).await;
+    assert_eq!((refused.status, sim.changes().len()), (404, 1));
+}
+
+#[tokio::test]
+async fn templates_are_found_by_name() {
+    let sim = instance();
+    let named = |name: &str| format!("{CHANGE}/standard/template?sysparm_query=active=true^name={name}");
+    let found = get(&sim, &named("Clear BGP sessions on a Cisco router")).await.result();
+    assert_eq!((found.as_array().unwrap().len(), &found[0]["sys_id"]["value"]), (1, &json!(seed::TEMPLATE)));
+    assert_eq!(get(&sim, &named("Clear")).await.result(), json!([]));
+}
+
+#[tokio::test]
+async fn the_approval_of_a_scheduled_standard_change_follows_its_knob() {
+    for (shows, approval) in [(true, "approved"), (false, "not requested")] {
+        let sim = with_knobs(|knobs| knobs.standard_shows_approved = shows);
+        let version =
+            json!({ "std_change_producer_version": seed::TEMPLATE_VERSION, "chg_model": "standard" });
+        let id = create(&sim, version).await;
+        assert_eq!(patch(&sim, &id, json!({ "state": "-2" })).await.result()["approval"], approval);
+    }
+}
