@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{CorrelationId, DeploymentKey, DeploymentRequested};
-use interlock_rules::{ChangeType, CreateFacts, Creation, RunPhase, SharedGate, Terms, may_create, render};
+use interlock_rules::{ChangeType, CreateFacts, Creation, RunPhase, SharedGate, Terms, draft, may_create};
 use interlock_runtime::ports::store::Claim;
 use interlock_runtime::worker::{Delivery, Handled};
 use interlock_servicenow::{Class, NewChange, NewKind, ServiceNow};
 
 use crate::Desk;
 use crate::follow::{Following, Seen};
-use crate::walk::failed;
+use crate::walk::{about, failed};
 
 /// How long the marker of a create is kept.
 const MARKER_LIFE: Duration = Duration::from_secs(3600);
@@ -168,6 +168,7 @@ impl Desk {
                 tracing::info!(change.number = created.row.number, ignored = ?created.ignored, "opened a change");
                 metrics::counter!("interlock_changes_opened_total").increment(1);
                 state.settle_from = None;
+                state.not_taken(created.ignored);
                 let rows = [created.row];
                 let seen = Seen { shared, row: &rows[0], rows: &rows, all: &rows };
                 self.drive(request, &mut state, service_now, seen, vec![]).await
@@ -182,19 +183,9 @@ impl Desk {
                 if error.class() != Class::Permanent {
                     self.give_back(markers).await;
                 }
-                refused_by(&state.terms, failed(&error, state.json(), vec![]))
+                about(&format!("policy `{}`", state.terms.policy), failed(&error, state.json(), vec![]))
             }
         }
-    }
-}
-
-/// What the policy asked for is what was refused: who reads the dead letter must know which one to look at.
-fn refused_by(terms: &Terms, handled: Handled) -> Handled {
-    let by = |reason: String| format!("policy `{}`: {reason}", terms.policy);
-    match handled {
-        Handled::Dead { reason } => Handled::Dead { reason: by(reason) },
-        Handled::Later { reason } => Handled::Later { reason: by(reason) },
-        other => other,
     }
 }
 
@@ -207,37 +198,26 @@ fn watch(after: Duration, state: &Following) -> Handled {
     Handled::Watch { after, state: state.json(), events: vec![] }
 }
 
-fn kind_of(terms: &Terms) -> Result<NewKind, String> {
-    Ok(match (terms.change.change_type, &terms.change.template) {
-        (ChangeType::Normal, _) => NewKind::Normal,
-        (ChangeType::Emergency, _) => NewKind::Emergency,
-        (ChangeType::Standard, Some(template)) => NewKind::Standard { template: template.clone() },
-        (ChangeType::Standard, None) => {
-            return Err(format!("policy `{}`: a standard change needs `change.template`", terms.policy));
-        }
-    })
-}
-
-fn new_change(
+pub(crate) fn new_change(
     request: &DeploymentRequested,
     first: &DeploymentKey,
     terms: &Terms,
 ) -> Result<NewChange, String> {
     let deployment = &request.deployment;
-    let text = |name: &str, template: &str| {
-        render(template, deployment, None)
-            .map_err(|fault| format!("policy `{}`, `change.{name}`: {fault}", terms.policy))
-    };
-    let fields = terms.change.fields.iter().map(|(name, template)| Ok((name.clone(), text(name, template)?)));
+    let draft = draft(request, terms)?;
     Ok(NewChange {
-        kind: kind_of(terms)?,
+        kind: match draft.change_type {
+            ChangeType::Normal => NewKind::Normal,
+            ChangeType::Emergency => NewKind::Emergency,
+            ChangeType::Standard => NewKind::Standard { template: draft.template.unwrap_or_default() },
+        },
         correlation_id: CorrelationId::new(first, &deployment.sha, &deployment.project.name),
-        short_description: text("short_description", &terms.change.short_description)?,
-        description: text("description", &terms.change.description)?,
-        assignment_group: terms.change.assignment_group.clone(),
-        cmdb_ci: terms.change.cmdb_ci.clone(),
-        start: None,
-        end: None,
-        fields: fields.collect::<Result<_, String>>()?,
+        short_description: draft.short_description,
+        description: draft.description,
+        assignment_group: draft.assignment_group,
+        cmdb_ci: draft.cmdb_ci,
+        start: draft.start,
+        end: draft.end,
+        fields: draft.fields,
     })
 }

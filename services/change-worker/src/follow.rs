@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::Desk;
-use crate::walk::{Closing, Walk, Walked, failed};
+use crate::create::new_change;
+use crate::walk::{Closing, Walk, Walked, about, failed};
 
 /// How often at least where it may be running.
 const RUNNING_LOOK: TimeDelta = TimeDelta::hours(1);
@@ -24,6 +25,11 @@ const RUNNING_LOOK: TimeDelta = TimeDelta::hours(1);
 const ASKED_AT_ONCE: TimeDelta = TimeDelta::hours(6);
 /// While the deployment is young its change is looked at more often.
 const YOUNG: TimeDelta = TimeDelta::hours(1);
+
+/// Fields that were not taken and that are named.
+const IGNORED_MAX: usize = 30;
+/// Stands in the note that names them.
+const IGNORED_MARK: &str = "[interlock:ignored]";
 
 /// What travels with a deployment's watch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,6 +55,9 @@ pub(crate) struct Following {
     /// The change stands under another's key.
     #[serde(default)]
     pub shares: bool,
+    /// Fields of the change that was told that the instance did not take as they were sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<String>,
     /// The change that was seen beyond New: whoever takes it back there wants it there.
     #[serde(default)]
     pub asked: Option<String>,
@@ -81,6 +90,7 @@ impl Following {
             run_read: None,
             siblings: None,
             shares: false,
+            ignored: Vec::new(),
             asked: None,
             noted: false,
         }
@@ -89,6 +99,12 @@ impl Following {
     /// Without the change that it went by.
     pub(crate) fn anew(self) -> Self {
         Self { siblings: self.siblings, ..Self::begin(self.terms) }
+    }
+
+    /// The state travels in a header, so it names some of very many.
+    pub(crate) fn not_taken(&mut self, mut fields: Vec<String>) {
+        fields.truncate(IGNORED_MAX);
+        self.ignored = fields;
     }
 
     pub(crate) fn json(&self) -> Value {
@@ -192,6 +208,10 @@ impl Desk {
         let now = self.context.clock.now();
         let found_at = *state.found_at.get_or_insert(now);
         if state.told.as_ref() != Some(&row.sys_id) {
+            if state.told.is_some() {
+                state.ignored.clear();
+            }
+            self.compare_found(request, state, service_now, seen).await;
             events.push(self.opened(request, state, service_now, seen));
             state.told = Some(row.sys_id.clone());
             state.told_number = Some(row.number.clone());
@@ -205,7 +225,8 @@ impl Desk {
             Goal::Close(outcome) => Closing::of(&state.terms.close, deployment, outcome).with(&reason),
             _ => Closing::default(),
         };
-        let walk = Walk { service_now, key: &deployment.key, goal, reason: &reason, closing };
+        let note = ignored_note(&state.ignored);
+        let walk = Walk { service_now, key: &deployment.key, goal, reason: &reason, closing, note: &note };
         let left = match self.cancel_extras(&walk, shared, (rows, row), &mut state.extras, &mut events).await
         {
             Ok(left) => left,
@@ -216,7 +237,7 @@ impl Desk {
         }
         let walked = match self.walk_once_out_of_new(&walk, row, &mut state.asked, &mut events).await {
             Ok(walked) => walked,
-            Err(error) => return failed(&error, state.json(), events),
+            Err(error) => return about(&row.number, failed(&error, state.json(), events)),
         };
         let settled = now - found_at >= TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
         if !settled {
@@ -276,7 +297,28 @@ impl Desk {
             policy: state.terms.policy.clone(),
             found: state.settle_from.is_some() || owner.is_some(),
             shared_with: owner,
+            ignored_fields: state.ignored.clone(),
         })
+    }
+
+    /// Nobody has read the answer to the create of a change that shows up later: it is compared now, before people
+    /// have edited it. What cannot be read is not compared.
+    async fn compare_found(
+        &self,
+        request: &DeploymentRequested,
+        state: &mut Following,
+        service_now: &ServiceNow,
+        seen: Seen<'_>,
+    ) {
+        let is_ours = seen.owner_beside(&request.deployment.key).is_none();
+        if state.settle_from.is_none() || !is_ours || seen.row.state != Some(ChangeState::New) {
+            return;
+        }
+        let Ok(wanted) = new_change(request, seen.shared.first(), &state.terms) else { return };
+        match service_now.not_taken(&seen.row.sys_id, &wanted).await {
+            Ok(fields) => state.not_taken(fields),
+            Err(error) => tracing::debug!(change.number = seen.row.number, %error, "not compared"),
+        }
     }
 
     /// Until the platform shows an end, approvals are asked for; facts take the change further.
@@ -327,4 +369,15 @@ impl Desk {
         let young = now - request.requested_at < YOUNG;
         Duration::from_secs(if young { 120 } else { 600 })
     }
+}
+
+/// For people who look at the record.
+fn ignored_note(fields: &[String]) -> String {
+    if fields.is_empty() {
+        return String::new();
+    }
+    format!(
+        "ServiceNow did not take these fields as the policy sends them: {}. {IGNORED_MARK}",
+        fields.join(", ")
+    )
 }

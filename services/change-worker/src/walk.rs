@@ -34,6 +34,8 @@ pub(crate) struct Walk<'a> {
     pub reason: &'a str,
     /// Close code and notes, if it is closed.
     pub closing: Closing,
+    /// What stands in the work notes of the move out of New.
+    pub note: &'a str,
 }
 
 impl Walk<'_> {
@@ -105,7 +107,10 @@ impl Desk {
         state: ChangeState,
         events: &mut Vec<Event>,
     ) -> Result<ChangeRow, ServiceNowError> {
-        let echo = walk.service_now.move_to(&row.sys_id, state, &BTreeMap::new()).await?;
+        let with_note = row.state == Some(ChangeState::New) && !walk.note.is_empty();
+        let fields = with_note.then(|| ("work_notes".to_owned(), walk.note.to_owned()));
+        let fields: BTreeMap<String, String> = fields.into_iter().collect();
+        let echo = walk.service_now.move_to(&row.sys_id, state, &fields).await?;
         tracing::info!(change.number = row.number, state = ?echo.state, "moved a change");
         events.push(self.fact(&ChangeUpdated {
             key: walk.key.clone(),
@@ -150,6 +155,15 @@ impl Desk {
             reason: reason.into(),
         }));
         Ok(echo)
+    }
+}
+
+/// Says in a dead letter what it is about: the policy that asked, or the change that was refused.
+pub(crate) fn about(what: &str, handled: Handled) -> Handled {
+    match handled {
+        Handled::Dead { reason } => Handled::Dead { reason: format!("{what}: {reason}") },
+        Handled::Later { reason } => Handled::Later { reason: format!("{what}: {reason}") },
+        other => other,
     }
 }
 

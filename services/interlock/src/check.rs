@@ -154,6 +154,28 @@ mod tests {
     }
 
     #[test]
+    fn a_standard_change_has_its_templates_group() {
+        let policy = "  - name: default\n    change: { type: standard, template: Clear BGP sessions }\n";
+        assert!(
+            faults(&format!("connections:\n  one: {{ kind: servicenow }}\npolicies:\n{policy}")).is_empty()
+        );
+    }
+
+    #[test]
+    fn every_example_is_a_configuration_without_faults() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/examples");
+        let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        let files: Vec<_> = files.filter(|file| file.extension().is_some_and(|end| end == "yaml")).collect();
+        assert!(files.len() >= 3, "{files:?}");
+        for file in files {
+            let check = |config: &Config| super::faults(config, Some(&file), &Role::ALL);
+            if let Err(faults) = Config::load_and_check(Some(&file), std::iter::empty(), check) {
+                panic!("{}: {faults}", file.display());
+            }
+        }
+    }
+
+    #[test]
     fn a_policy_that_is_never_reached_is_not_judged() {
         let text = |when: &str| {
             let policy = format!("  - name: mine\n    {when}change: {{ assignment_group: Network }}\n");

@@ -139,7 +139,14 @@ mod tests {
         };
         let change =
             ChangeRef { connection: text("servicenow"), number: text("CHG0030001"), sys_id: text("1") };
-        let fact = ChangeOpened { key, change, policy: text("default"), found: false, shared_with: None };
+        let fact = ChangeOpened {
+            key,
+            change,
+            policy: text("default"),
+            found: false,
+            shared_with: None,
+            ignored_fields: vec![],
+        };
         let at = DateTime::UNIX_EPOCH;
         vec![LogEntry { at, event: event("/s", at, &fact) }]
     }

@@ -51,6 +51,9 @@ pub struct ChangeOpened {
     /// The occurrence under whose key it stands, where this one shares the gate of another (a matrix).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<String>,
+    /// Fields of the policy that the instance did not take as they were sent; empty when all were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored_fields: Vec<String>,
 }
 fact_of_a_change!(ChangeOpened, "io.interlock.change.opened.v1", |fact| fact.change.sys_id.clone());
 

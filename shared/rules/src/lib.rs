@@ -7,6 +7,7 @@
 mod canonical;
 mod chain;
 mod create;
+mod draft;
 mod gate;
 mod pace;
 mod policy;
@@ -18,15 +19,17 @@ mod run;
 mod shared;
 mod step;
 mod text;
+mod when;
 
 pub use canonical::{Family, approved_after_cancel, canonical, extras};
 pub use chain::{Standing, standing};
 pub use create::{CreateFacts, Creation, may_create};
+pub use draft::{Draft, draft};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
 pub use pace::{Glances, has_not_moved, run_look_after};
 pub use policy::{
     ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, OWNED_BY_TEMPLATE, OnRejection, OnWithdrawal,
-    Policies, Policy, Terms, When, WindowRule,
+    Policies, Policy, Terms, WindowRule,
 };
 pub use promise::broken_promise;
 pub use record::{Approval, ApproverRow, CANCELED_MARK, ChangeRow, ChangeState, Reading, WITHDRAWN_MARK};
@@ -35,4 +38,5 @@ pub use report::{REPORTS_MAX, Report, Waiting, report};
 pub use run::{Answer, RunPhase, RunReading};
 pub use shared::{SIBLINGS_KEPT, SharedGate, Sibling, Whose, together};
 pub use step::{Goal, Step, next_step};
-pub use text::{TemplateFault, check_template, render};
+pub use text::{TemplateFault, check_template, render, render_request};
+pub use when::{Condition, Considered, When};

@@ -6,7 +6,8 @@ use std::time::Duration;
 use interlock_events::Deployment;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use wildmatch::WildMatch;
+
+use crate::when::{Considered, When};
 
 /// One policy of the configuration. Everything but `name` has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -35,32 +36,6 @@ pub struct Policy {
     /// What happens when an approval is withdrawn after the release.
     #[serde(default)]
     pub on_withdrawal: OnWithdrawal,
-}
-
-/// Conditions of a policy; all must fit. `*` and `?` are wildcards, case counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct When {
-    /// Name of the platform's connection.
-    pub connection: Option<String>,
-    /// Full name of the project or repository.
-    pub repository: Option<String>,
-    /// The environment.
-    pub environment: Option<String>,
-    /// Branch or tag.
-    pub reference: Option<String>,
-}
-
-impl When {
-    fn fits(&self, deployment: &Deployment) -> bool {
-        let fits = |pattern: &Option<String>, text: &str| {
-            pattern.as_ref().is_none_or(|pattern| WildMatch::new(pattern).matches(text))
-        };
-        fits(&self.connection, &deployment.key.connection)
-            && fits(&self.repository, &deployment.project.name)
-            && fits(&self.environment, &deployment.key.environment)
-            && fits(&self.reference, deployment.reference.as_deref().unwrap_or_default())
-    }
 }
 
 /// Type of change (ServiceNow docs, "Change types").
@@ -110,6 +85,10 @@ pub struct ChangeTerms {
     pub short_description: String,
     /// For people; the deployment's links belong here.
     pub description: String,
+    /// Planned start, by RFC 3339: a template that also knows `requested_at` and the filter `plus`.
+    pub start: Option<String>,
+    /// Planned end, likewise. The gate is rejected once it has passed.
+    pub end: Option<String>,
     /// Further fields of the record, by their names; values are templates.
     pub fields: BTreeMap<String, String>,
 }
@@ -127,6 +106,8 @@ impl Default for ChangeTerms {
                           Environment: {{ environment }}\nCommit: {{ sha }}\nReference: {{ reference }}\n\
                           Triggered by: {{ actor }}\n{% if run.url %}Run: {{ run.url }}\n{% endif %}"
                 .into(),
+            start: None,
+            end: None,
             fields: BTreeMap::new(),
         }
     }
@@ -259,6 +240,20 @@ impl Policies {
         Self { policies, default_service_now }
     }
 
+    /// The policies in their order, up to the one that matches.
+    #[must_use]
+    pub fn considered(&self, deployment: &Deployment) -> Vec<Considered> {
+        let mut considered = Vec::new();
+        for policy in &self.policies {
+            let conditions = policy.when.conditions(deployment).collect();
+            considered.push(Considered { policy: policy.name.clone(), conditions });
+            if considered.last().is_some_and(Considered::fits) {
+                break;
+            }
+        }
+        considered
+    }
+
     /// The terms of the first policy that matches.
     #[must_use]
     pub fn of(&self, deployment: &Deployment) -> Terms {
@@ -324,26 +319,19 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_condition_must_fit_and_case_counts() {
-        for (when, fits) in [
-            (When { connection: Some("github".into()), ..When::default() }, true),
-            (When { connection: Some("gitlab".into()), ..When::default() }, false),
-            (When { environment: Some("Production".into()), ..When::default() }, false),
-            (
-                When {
-                    reference: Some("main".into()),
-                    repository: Some("*/payments-?pi".into()),
-                    ..When::default()
-                },
-                true,
-            ),
-            (
-                When { reference: Some("v*".into()), repository: Some("acme/*".into()), ..When::default() },
-                false,
-            ),
-        ] {
-            assert_eq!(when.fits(&deployment()), fits, "{when:?}");
-        }
+    fn what_is_considered_ends_with_the_policy_whose_terms_apply() {
+        let policies = Policies::new(
+            vec![
+                policy("staging", When { environment: Some("stag*".into()), ..When::default() }),
+                policy("acme", When { repository: Some("acme/*".into()), ..When::default() }),
+            ],
+            "snow".into(),
+        );
+        let considered = policies.considered(&deployment());
+        let names: Vec<_> = considered.iter().map(|one| (one.policy.as_str(), one.fits())).collect();
+        assert_eq!(names, [("staging", false), ("acme", true)]);
+        let why = &considered[0].conditions;
+        assert_eq!((why.len(), why[0].pattern.as_str(), why[0].has.as_str()), (1, "stag*", "production"));
     }
 
     #[test]

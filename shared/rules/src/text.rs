@@ -1,9 +1,11 @@
 //! Templates: Jinja, bounded in work and in output.
 
-use minijinja::{Environment, UndefinedBehavior};
-use serde_json::json;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
+use serde_json::{Value, json};
 
-use interlock_events::{Deployment, Outcome};
+use interlock_events::{Deployment, DeploymentRequested, Outcome};
 
 /// Instructions that one template may take.
 const FUEL: u64 = 10_000;
@@ -27,13 +29,19 @@ pub fn render(
     deployment: &Deployment,
     outcome: Option<Outcome>,
 ) -> Result<String, TemplateFault> {
-    if template.len() > TEMPLATE_BYTES_MAX {
-        return Err(TemplateFault(format!("it is longer than {TEMPLATE_BYTES_MAX} bytes")));
-    }
-    let mut environment = Environment::new();
-    environment.set_fuel(Some(FUEL));
-    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
-    let context = json!({
+    fill(template, knows(deployment, outcome, None))
+}
+
+/// The same of a request: it also knows `requested_at`, as RFC 3339, and `plus` moves such a time on.
+///
+/// # Errors
+/// [`TemplateFault`].
+pub fn render_request(template: &str, request: &DeploymentRequested) -> Result<String, TemplateFault> {
+    fill(template, knows(&request.deployment, None, Some(request.requested_at)))
+}
+
+fn knows(deployment: &Deployment, outcome: Option<Outcome>, requested_at: Option<DateTime<Utc>>) -> Value {
+    json!({
         "project": deployment.project,
         "environment": deployment.key.environment,
         "sha": deployment.sha,
@@ -42,7 +50,18 @@ pub fn render(
         "run": deployment.run,
         "key": deployment.key.hash(),
         "outcome": outcome.map(Outcome::as_str).unwrap_or_default(),
-    });
+        "requested_at": requested_at.map(written).unwrap_or_default(),
+    })
+}
+
+fn fill(template: &str, context: Value) -> Result<String, TemplateFault> {
+    if template.len() > TEMPLATE_BYTES_MAX {
+        return Err(TemplateFault(format!("it is longer than {TEMPLATE_BYTES_MAX} bytes")));
+    }
+    let mut environment = Environment::new();
+    environment.set_fuel(Some(FUEL));
+    environment.set_undefined_behavior(UndefinedBehavior::Chainable);
+    environment.add_filter("plus", plus);
     let text = environment
         .render_str(template, minijinja::value::Serde(context))
         .map_err(|fault| TemplateFault(fault.to_string()))?;
@@ -50,6 +69,24 @@ pub fn render(
         return Err(TemplateFault(format!("it gives more than {OUTPUT_BYTES_MAX} bytes")));
     }
     Ok(text)
+}
+
+/// `{{ requested_at | plus(hours=1, minutes=30) }}`
+fn plus(time: &str, by: Kwargs) -> Result<String, Error> {
+    let fault = |what: &str| Error::new(ErrorKind::InvalidOperation, what.to_owned());
+    let time =
+        DateTime::parse_from_rfc3339(time.trim()).map_err(|_| fault("plus wants a time by RFC 3339"))?;
+    let mut seconds = 0_i64;
+    for (unit, length) in [("minutes", 60), ("hours", 3600), ("days", 86_400)] {
+        seconds = seconds.saturating_add(by.get::<Option<i64>>(unit)?.unwrap_or(0).saturating_mul(length));
+    }
+    by.assert_all_used()?;
+    let moved = TimeDelta::try_seconds(seconds).and_then(|by| time.to_utc().checked_add_signed(by));
+    moved.map(written).ok_or_else(|| fault("plus leads beyond all times"))
+}
+
+fn written(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
 /// Says what is wrong with a template, without a deployment at hand.
@@ -89,6 +126,20 @@ mod tests {
     fn a_template_that_never_ends_is_stopped() {
         let endless = "{% for a in range(1000) %}{% for b in range(1000) %}x{% endfor %}{% endfor %}";
         assert!(render(endless, &deployment(), None).is_err());
+    }
+
+    #[test]
+    fn a_time_is_moved_on_and_never_beyond_all_times() {
+        let at = "2026-02-28T23:30:00Z".parse().unwrap();
+        let request = DeploymentRequested { deployment: deployment(), gate: None, requested_at: at };
+        let text = |template: &str| render_request(template, &request);
+        assert_eq!(text("{{ requested_at }}").unwrap(), "2026-02-28T23:30:00Z");
+        assert_eq!(text("{{ requested_at | plus(hours=1) }}").unwrap(), "2026-03-01T00:30:00Z");
+        assert_eq!(text("{{ requested_at | plus(days=1, minutes=-30) }}").unwrap(), "2026-03-01T23:00:00Z");
+        for wrong in ["plus(weeks=1)", "plus(days=9223372036854775807)", "plus(hours='x')"] {
+            assert!(text(&format!("{{{{ requested_at | {wrong} }}}}")).is_err(), "{wrong}");
+        }
+        assert!(text("{{ sha | plus(hours=1) }}").is_err());
     }
 
     #[test]

@@ -127,6 +127,16 @@ pub trait WebhookSource: Send + Sync + 'static {
     /// # Errors
     /// [`Unreadable`] says where the body is not what the sender's documentation promises.
     fn parse(&self, webhook: &Verified) -> Result<Parsed, Unreadable>;
+
+    /// Translates a body that somebody kept, for tools that show what would be done and do nothing: it proves
+    /// nothing, so it may go nowhere else. Which event it is follows from its shape.
+    ///
+    /// # Errors
+    /// [`Unreadable`], also where this sender's bodies do not show which event they are.
+    fn recorded(&self, body: &[u8], received_at: DateTime<Utc>) -> Result<Parsed, Unreadable> {
+        let _ = (body, received_at);
+        Err(Unreadable { at: "the body".into(), reason: "it does not show which event it is".into() })
+    }
 }
 
 /// How the digest is written in its header.

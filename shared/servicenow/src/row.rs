@@ -173,7 +173,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_row_makes_it_panic(values in prop::collection::vec(json(), 13), result in json()) {
+        fn no_row_makes_it_panic(values in prop::collection::vec(json(), 15), result in json()) {
             let fields = CHANGE_FIELDS.split(',').map(|field| field.trim().to_owned());
             let row: Map<String, Value> = fields.zip(values).collect();
             let _ = change(&Row(&row), &StateMap::default());

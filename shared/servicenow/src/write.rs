@@ -100,6 +100,20 @@ impl ServiceNow {
         Ok(Created { row, ignored })
     }
 
+    /// Which fields of a change that stands are not as a create would have sent them, entries of journals aside.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn not_taken(&self, sys_id: &str, change: &NewChange) -> Result<Vec<String>, ServiceNowError> {
+        let sys_id = query::sys_id(sys_id).map_err(|fault| self.error(What::Poll, fault))?;
+        let wanted = self.body_of(change).await?;
+        let address = Address::new(&format!("/api/sn_chg_rest/change/{sys_id}"));
+        let answer = self.get(What::Poll, Lane::Gate, address).await?;
+        let shown = Row::single(&answer.result);
+        let shown = shown.ok_or_else(|| self.error(What::Poll, Fault::Unavailable("no record".into())))?;
+        Ok(not_taken(&shown, &wanted))
+    }
+
     /// Moves a change to `state`, with further fields (`work_notes`, `work_start`) in the same write.
     ///
     /// # Errors

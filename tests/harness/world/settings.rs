@@ -16,6 +16,10 @@ pub struct Setup {
     pub spool_entries: Option<u64>,
     /// Lines of the default policy beside its assignment group, indented by four.
     pub policy: &'static str,
+    /// More of its change, behind the assignment group.
+    pub change: &'static str,
+    /// All policies instead, as a file of `deploy/examples` has them.
+    pub example: Option<&'static str>,
     /// How long a write to ServiceNow may commit after its time-out.
     pub settle_seconds: u64,
     /// How often pending changes are asked for.
@@ -31,6 +35,8 @@ impl Default for Setup {
             one_process: false,
             spool_entries: Some(100_000),
             policy: "",
+            change: "",
+            example: None,
             settle_seconds: 2,
             poll_seconds: 1,
             sweep_seconds: 300,
@@ -49,6 +55,17 @@ impl Setup {
         let mut world = self.prepare().await;
         world.start_all().await;
         world
+    }
+
+    fn policies(&self) -> String {
+        let Some(example) = self.example else {
+            let change = format!("{{ assignment_group: Change Management{} }}", self.change);
+            return format!("policies:\n  - name: default\n    change: {change}\n{}", self.policy);
+        };
+        let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples").join(example);
+        let text = fs::read_to_string(&file).expect("the example is there");
+        let from = text.find("\npolicies:").expect("an example has policies");
+        text[from..].to_owned()
     }
 
     pub(super) fn cast(&self) -> &'static [Role] {
@@ -90,7 +107,8 @@ impl World {
     }
 
     fn settings(&self, setup: &Setup, service_now_url: &str) -> String {
-        let Setup { policy, settle_seconds, poll_seconds, sweep_seconds, .. } = setup;
+        let policies = setup.policies();
+        let Setup { settle_seconds, poll_seconds, sweep_seconds, .. } = setup;
         let (folder, github_url) = (self.folder.display(), &self.github_url);
         let ingress = self.ports["ingress"];
         let spool = match setup.spool_entries {
@@ -113,10 +131,7 @@ connections:
     app_id: 771203
     private_key: "${{file:{folder}/app-key}}"
     webhook_secrets: ["${{file:{folder}/github-secret}}"]
-policies:
-  - name: default
-    change: {{ assignment_group: Change Management }}
-{policy}
+{policies}
 "#
         )
     }

@@ -89,6 +89,7 @@ impl<T: End> Subscriber for AbandonChange<T> {
             goal: Goal::Abandon,
             reason: &reason,
             closing: Closing::default(),
+            note: "",
         };
         self.desk.drive_fact(&walk, row, delivery.first_at).await
     }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::Desk;
 use crate::follow::Seen;
-use crate::walk::{Walk, Walked, failed};
+use crate::walk::{Walk, Walked, about, failed};
 
 /// A fact whose change does not show or move in this time ends.
 const FACT_LIFE: TimeDelta = TimeDelta::hours(24);
@@ -91,7 +91,7 @@ impl Desk {
                 }));
                 Handled::Done(events)
             }
-            Err(error) => failed(&error, json!({}), events),
+            Err(error) => about(&row.number, failed(&error, json!({}), events)),
         }
     }
 

@@ -58,8 +58,14 @@ impl FollowRun {
         let goal = if phase.has_started() { Goal::Close(outcome) } else { Goal::Abandon };
         let closing = Closing::of(&self.desk.policies.of(deployment).close, deployment, outcome);
         let reason = format!("The deployment ended before it began: {}.", outcome.as_str());
-        let walk =
-            Walk { service_now: found.service_now, key: &deployment.key, goal, reason: &reason, closing };
+        let walk = Walk {
+            service_now: found.service_now,
+            key: &deployment.key,
+            goal,
+            reason: &reason,
+            closing,
+            note: "",
+        };
         self.desk.drive_fact(&walk, &found.row, delivery.first_at).await
     }
 }

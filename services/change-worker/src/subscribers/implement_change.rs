@@ -25,8 +25,14 @@ impl Subscriber for ImplementChange {
         match self.desk.find_named(&fact.change).await {
             Ok(Some((service_now, row))) => {
                 let goal = Goal::Implement;
-                let walk =
-                    Walk { service_now, key: &fact.key, goal, reason: "", closing: Closing::default() };
+                let walk = Walk {
+                    service_now,
+                    key: &fact.key,
+                    goal,
+                    reason: "",
+                    closing: Closing::default(),
+                    note: "",
+                };
                 self.desk.drive_fact(&walk, &row, delivery.first_at).await
             }
             Ok(None) => self.desk.wait_for_change(delivery.first_at),

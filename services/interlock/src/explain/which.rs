@@ -101,8 +101,14 @@ mod tests {
     fn log() -> Vec<LogEntry> {
         let change =
             ChangeRef { connection: "snow".into(), number: "CHG0030001".into(), sys_id: "1a".into() };
-        let fact =
-            ChangeOpened { key: key("1"), change, policy: "default".into(), found: false, shared_with: None };
+        let fact = ChangeOpened {
+            key: key("1"),
+            change,
+            policy: "default".into(),
+            found: false,
+            shared_with: None,
+            ignored_fields: vec![],
+        };
         let at = DateTime::from_timestamp(5, 0).unwrap();
         vec![
             requested("1", "900", 1),

@@ -14,6 +14,7 @@ mod siblings;
 mod waiting;
 mod webhook;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,10 @@ use interlock_runtime::ports::http::Http;
 use interlock_runtime::ports::store::Store;
 use interlock_runtime::webhook::{
     Encoding, HmacSignature, NotAuthentic, Parsed, Unreadable, Verified, Webhook, WebhookSource,
+    check_nesting,
 };
 use secrecy::SecretString;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -84,6 +87,14 @@ impl Adapter for GitHub {
     }
 }
 
+/// What tells the body of one event from another's (docs: "Webhook events and payloads").
+const RECORDED: [(&str, &str); 4] = [
+    ("deployment_callback_url", "deployment_protection_rule"),
+    ("deployment_status", "deployment_status"),
+    ("deployment", "deployment"),
+    ("workflow_run", "workflow_run"),
+];
+
 impl WebhookSource for GitHub {
     fn connection(&self) -> &str {
         &self.origin.name
@@ -109,6 +120,14 @@ impl WebhookSource for GitHub {
         let name = header(webhook, "x-github-event")
             .ok_or_else(|| payload::unreadable("header x-github-event", "missing"))?;
         webhook::translate(&self.origin, name, &webhook.body, webhook.received_at)
+    }
+
+    fn recorded(&self, body: &[u8], received_at: DateTime<Utc>) -> Result<Parsed, Unreadable> {
+        check_nesting(body)?;
+        let fields: BTreeMap<String, IgnoredAny> = serde_json::from_slice(body)?;
+        let name =
+            RECORDED.iter().find(|(field, _)| fields.contains_key(*field)).map_or("", |(_, name)| name);
+        webhook::translate(&self.origin, name, body, received_at)
     }
 }
 

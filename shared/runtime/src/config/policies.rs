@@ -11,7 +11,7 @@ use super::layers::Layers;
 const DEFAULT: &str = "default";
 const LIST: Step<'static> = Step::Key("policies");
 /// What Interlock sets itself, or what stands under a key of its own.
-const NOT_A_FIELD: [&str; 9] = [
+const NOT_A_FIELD: [&str; 11] = [
     "type",
     "std_change_producer_version",
     "state",
@@ -21,6 +21,8 @@ const NOT_A_FIELD: [&str; 9] = [
     "short_description",
     "assignment_group",
     "cmdb_ci",
+    "start_date",
+    "end_date",
 ];
 /// 29 days: a gate is a message in the broker, and GitHub lets a deployment wait for 30 days
 /// (GitHub docs, "Actions limits").
@@ -115,7 +117,8 @@ impl Checker<'_> {
         }
         for field in change.fields.keys().filter(|field| NOT_A_FIELD.contains(&field.as_str())) {
             let what = "this is never taken from a policy's fields".to_owned();
-            let cure = "leave it out: type, template, texts and group have keys of their own under `change`";
+            let cure =
+                "leave it out: type, template, texts, group and times have keys of their own under `change`";
             self.refuse(index, &["change", "fields", field], what, cure);
         }
     }
@@ -124,6 +127,9 @@ impl Checker<'_> {
         self.check_template(index, &["change", "short_description"], &policy.change.short_description);
         self.check_template(index, &["change", "description"], &policy.change.description);
         self.check_template(index, &["close", "notes"], &policy.close.notes);
+        for (key, template) in [("start", &policy.change.start), ("end", &policy.change.end)] {
+            self.check_template(index, &["change", key], template.as_deref().unwrap_or_default());
+        }
         for (field, template) in &policy.change.fields {
             self.check_template(index, &["change", "fields", field], template);
         }
@@ -140,6 +146,14 @@ impl Checker<'_> {
         if !(minutes > 0.0 && minutes <= TIMEOUT_MINUTES_MAX) {
             let cure = format!("write a number up to {TIMEOUT_MINUTES_MAX}");
             self.refuse(index, &["approval", "timeout_minutes"], format!("{minutes} is out of range"), &cure);
+        }
+        for (key, code) in
+            [("successful", &policy.close.successful), ("unsuccessful", &policy.close.unsuccessful)]
+        {
+            if code.trim().is_empty() {
+                let what = "a change cannot be closed without a close code".to_owned();
+                self.refuse(index, &["close", key], what, "write a value of the instance's field close_code");
+            }
         }
         if policy.close.finish_within_hours == 0 {
             let what = "a deployment needs time to finish".to_owned();

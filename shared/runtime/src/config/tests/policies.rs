@@ -55,6 +55,48 @@ policies:
 }
 
 #[test]
+fn a_policy_that_no_change_could_follow_is_refused_with_the_cure() {
+    let text = "\
+policies:
+  - name: a
+    change: { type: standard }
+  - name: b
+    change: { template: Clear BGP sessions }
+  - name: c
+    change:
+      type: standard
+      template: Clear BGP sessions
+      fields: { test_plan: none, state: '3' }
+    close: { successful: '' }
+";
+    let said = faults(text);
+    assert!(said.starts_with("5 faults"), "{said}");
+    for (at, what, cure) in [
+        (
+            "3:13: policies[0].change:",
+            "a standard change is made from a template",
+            "write template: <name or sys_id",
+        ),
+        (
+            "5:25: policies[1].change.template:",
+            "only a standard change has a template",
+            "or write type: standard",
+        ),
+        ("10:28: policies[2].change.fields.test_plan:", "from its template alone", "say it in work_notes"),
+        (
+            "10:41: policies[2].change.fields.state:",
+            "never taken from a policy's fields",
+            "keys of their own",
+        ),
+        ("11:26: policies[2].close.successful:", "without a close code", "field close_code"),
+    ] {
+        let at = said.find(at).unwrap_or_else(|| panic!("{at} is missing:\n{said}"));
+        let rest = &said[at..];
+        assert!(rest.contains(what) && rest.contains(cure), "{what}, {cure}:\n{said}");
+    }
+}
+
+#[test]
 fn texts_that_no_watch_could_carry_are_refused() {
     let text = |length: usize| {
         format!("policies:\n  - name: default\n    change: {{ description: '{}' }}\n", "x".repeat(length))

@@ -270,9 +270,8 @@ async fn a_standard_change_shows_the_template_that_it_was_made_from_and_a_retire
     let made = call(&sim, "POST", &format!("{CHANGE}/standard/{}", seed::TEMPLATE), json!({})).await.result();
     let id = made["sys_id"]["value"].as_str().unwrap();
     let shown = "std_change_producer_version.std_change_producer";
-    let row =
-        get(&sim, &format!("{CHANGES}/{id}?sysparm_fields=type,{shown}&sysparm_exclude_reference_link=true"));
-    let row = row.await.result();
+    let uri = format!("{CHANGES}/{id}?sysparm_fields=type,{shown}&sysparm_exclude_reference_link=true");
+    let row = get(&sim, &uri).await.result();
     assert_eq!(row, json!({ "type": "standard", shown: seed::TEMPLATE }));
     let template = format!("/api/now/table/std_change_record_producer/{}", seed::TEMPLATE);
     call_as(&sim, "admin", "PATCH", &template, json!({ "retired": "true" })).await;
