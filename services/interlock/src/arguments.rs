@@ -40,6 +40,9 @@ pub enum Command {
     /// Looks at the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Shows what the policies would do.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
     /// Looks after exchanges, queues and bindings.
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -114,6 +117,27 @@ pub enum ConfigCommand {
         #[arg(long)]
         skip_secrets: bool,
     },
+}
+
+/// About the policies.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Shows which policy a deployment falls under and why, the change that it would get, and until when.
+    Test(PolicyTest),
+}
+
+/// Which deployment.
+#[derive(Debug, Clone, Args)]
+pub struct PolicyTest {
+    /// A platform's webhook as it was recorded, or one of our events; - reads it from standard input.
+    #[arg(long, value_name = "FILE|-")]
+    pub event: PathBuf,
+    /// The connection that the webhook came to, where there are several platforms.
+    #[arg(long)]
+    pub connection: Option<String>,
+    /// One JSON object.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// About the topology.

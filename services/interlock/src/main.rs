@@ -9,6 +9,7 @@ mod demo;
 mod events;
 mod explain;
 mod hand;
+mod policy;
 mod ports;
 mod process;
 mod roles;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use interlock_runtime::config::Faults;
 
-use crate::arguments::{Arguments, Command, ConfigCommand, TopologyCommand};
+use crate::arguments::{Arguments, Command, ConfigCommand, PolicyCommand, TopologyCommand};
 use crate::roles::Role;
 
 /// Something failed while it ran.
@@ -58,6 +59,9 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Simulate(wish) => simulate::run(&wish).await?,
         Command::Config(ConfigCommand::Check { against_broker, skip_secrets }) => {
             check::run(file.as_deref(), against_broker, skip_secrets).await?;
+        }
+        Command::Policy(PolicyCommand::Test(wish)) => {
+            policy::test(&wish, &arguments::load(file.as_deref())?)?;
         }
         Command::Topology(TopologyCommand::Apply) => {
             topology::apply(&arguments::load(file.as_deref())?).await?;

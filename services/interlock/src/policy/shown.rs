@@ -1,0 +1,124 @@
+//! The answer as people read it.
+
+use std::fmt::Write;
+
+use interlock_rules::{ChangeType, Considered, OnRejection, OnWithdrawal, WindowRule};
+
+use super::Answer;
+
+const TIME: &str = "%Y-%m-%d %H:%M:%S UTC";
+
+pub fn shown(answer: &Answer) -> String {
+    let mut text = String::new();
+    // Writing into a text does not fail.
+    let _ = deployment(&mut text, answer)
+        .and_then(|()| policies(&mut text, &answer.considered))
+        .and_then(|()| change(&mut text, answer))
+        .and_then(|()| terms(&mut text, answer));
+    text.trim_end().to_owned()
+}
+
+fn deployment(text: &mut String, answer: &Answer) -> std::fmt::Result {
+    let of = &answer.request.deployment;
+    let held = if answer.request.gate.is_some() { "waits at its gate" } else { "is held by nothing" };
+    writeln!(text, "{} to {}, commit {}: {held}", of.project.name, of.key.environment, of.sha)?;
+    let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
+    let (reference, actor) = (or_none(&of.reference), or_none(&of.actor));
+    writeln!(text, "connection {}, reference {reference}, triggered by {actor}\n", of.key.connection)
+}
+
+fn policies(text: &mut String, considered: &[Considered]) -> std::fmt::Result {
+    writeln!(text, "policies")?;
+    for one in considered {
+        let word = if one.fits() { "applies" } else { "does not apply" };
+        writeln!(text, "  {}: {word}", one.policy)?;
+        if one.conditions.is_empty() {
+            writeln!(text, "    it has no conditions: it fits everything")?;
+        }
+        for condition in &one.conditions {
+            let word = if condition.fits { "fits" } else { "does not fit" };
+            writeln!(text, "    {} `{}` {word} `{}`", condition.name, condition.has, condition.pattern)?;
+        }
+    }
+    writeln!(text)
+}
+
+fn change(text: &mut String, answer: &Answer) -> std::fmt::Result {
+    let change = &answer.change;
+    let kind = match change.change_type {
+        ChangeType::Normal => "normal",
+        ChangeType::Emergency => "emergency",
+        ChangeType::Standard => "standard",
+    };
+    let moment = |time: chrono::DateTime<chrono::Utc>| time.format(TIME).to_string();
+    writeln!(text, "change, in {}", answer.service_now)?;
+    let own = [
+        ("type", Some(kind.to_owned())),
+        ("template", change.template.clone()),
+        ("assignment_group", change.assignment_group.clone()),
+        ("cmdb_ci", change.cmdb_ci.clone()),
+        ("start_date", change.start.map(moment)),
+        ("end_date", change.end.map(moment)),
+        ("short_description", Some(change.short_description.clone())),
+    ];
+    let words = if change.change_type == ChangeType::Standard { "work_notes" } else { "description" };
+    let own = own.into_iter().chain([(words, Some(change.description.clone()))]);
+    for (name, value) in own.filter_map(|(name, value)| Some((name, value?))) {
+        field(text, name, &value)?;
+    }
+    for (name, value) in &change.fields {
+        field(text, name, value)?;
+    }
+    writeln!(text)
+}
+
+/// What has several lines stands below its name.
+fn field(text: &mut String, name: &str, value: &str) -> std::fmt::Result {
+    let value = value.trim_end();
+    if !value.contains('\n') {
+        return writeln!(text, "  {name}: {value}");
+    }
+    writeln!(text, "  {name}:")?;
+    for line in value.lines() {
+        writeln!(text, "{}", format!("    {line}").trim_end())?;
+    }
+    Ok(())
+}
+
+fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
+    let terms = &answer.terms;
+    let deadline = answer.deadline.format(TIME);
+    writeln!(text, "terms")?;
+    writeln!(text, "  without an approval the gate is rejected at {deadline}")?;
+    writeln!(
+        text,
+        "  a rejected change {}",
+        match terms.approval.on_rejection {
+            OnRejection::Reject => "rejects the gate at once",
+            OnRejection::Wait => "may be submitted again until then",
+        }
+    )?;
+    writeln!(
+        text,
+        "  a side of the planned window that is empty {}",
+        match terms.window {
+            WindowRule::AsPlanned => "is no bound",
+            WindowRule::Required => "keeps the gate closed",
+        }
+    )?;
+    writeln!(
+        text,
+        "  an approval that is withdrawn after the release is told{}",
+        match terms.on_withdrawal {
+            OnWithdrawal::Tell => "",
+            OnWithdrawal::CancelRun => ", and the run canceled",
+        }
+    )?;
+    let close = &terms.close;
+    let hours = close.finish_within_hours;
+    writeln!(
+        text,
+        "  closed as `{}`, else as `{}`, also after {hours} h without a result",
+        close.successful, close.unsuccessful
+    )
+}
