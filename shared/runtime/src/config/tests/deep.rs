@@ -24,7 +24,7 @@ policies:
       cure: known: normal
     interlock.yaml:5:7: policies[0].change: unknown key `short`
       5 |       short: …
-      cure: did you mean `short_description`? known: type, assignment_group, cmdb_ci, short_description, description, fields
+      cure: did you mean `start`? known: type, template, assignment_group, cmdb_ci, short_description, description, start, end, fields
     interlock.yaml:8:7: policies[0].approval: unknown key `timeout`
       8 |       timeout: …
       cure: did you mean `timeout_minutes`? known: timeout_minutes, on_rejection
