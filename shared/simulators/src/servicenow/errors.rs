@@ -79,6 +79,21 @@ impl ApiError {
         )
     }
 
+    /// The role for the REST API itself is missing.
+    pub(super) fn no_api_access() -> Self {
+        Self::new(403, "Failed API level ACL Validation", "")
+    }
+
+    /// What an ACL of a table says to a request of this method.
+    pub(super) fn denied(method: &str) -> Self {
+        match method {
+            "POST" => Self::acl("Insert"),
+            "PATCH" | "PUT" => Self::acl("Update"),
+            "DELETE" => Self::acl("Delete"),
+            _ => Self::new(403, "Insufficient rights to query records", Value::Null),
+        }
+    }
+
     /// `action` is `Insert`, `Update` or `Delete`.
     pub(super) fn acl(action: &str) -> Self {
         Self::new(

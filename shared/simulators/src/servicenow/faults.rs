@@ -212,6 +212,8 @@ pub enum Effect {
         /// Name of the field.
         field: String,
     },
+    /// An ACL of the table refuses the caller: 403, by the method in the words of a read, insert, update or delete.
+    AclRefuse,
     /// Before the change is created, another product has one with the same correlation id.
     DuplicateCorrelationPreexisting {
         /// Its `correlation_display`.

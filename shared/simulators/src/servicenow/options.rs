@@ -1,5 +1,7 @@
 //! How a simulated instance is set up, and the knobs where real instances differ.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::limits::SemaphoreKnob;
@@ -208,6 +210,8 @@ pub struct Knobs {
     pub list_lag_ms: u64,
     /// Text that is too long is cut without a word.
     pub string_truncate: bool,
+    /// Text fields that are shorter than usual, by name; `sys_dictionary` says so too.
+    pub text_max: BTreeMap<String, usize>,
     /// A write that moves a problem's state is answered with 200 and the old state.
     pub problem_state_ignored: bool,
     /// Changes have a change model. Without one, `nextstates` tells states alone.
@@ -243,6 +247,10 @@ pub struct Knobs {
     pub client_credentials_enabled: bool,
     /// Status of a refused token request: 401, and 400 on some instances.
     pub token_error_status: u16,
+    /// A user who is locked out or inactive still gets an access token; only calls with it are refused.
+    pub locked_users_get_tokens: bool,
+    /// Role without which the REST API refuses every call.
+    pub rest_api_role: Option<String>,
     /// Basic authentication is refused although the password is right.
     pub basic_gate_401: bool,
     /// A change that is closed or cancelled takes no notes.
@@ -269,6 +277,7 @@ impl Default for Knobs {
             batch_item_ms: 5,
             list_lag_ms: 0,
             string_truncate: true,
+            text_max: BTreeMap::new(),
             problem_state_ignored: true,
             model_driven: true,
             risk_by_business_rule: false,
@@ -286,6 +295,8 @@ impl Default for Knobs {
             token_lifetime_s: 1800,
             client_credentials_enabled: true,
             token_error_status: 401,
+            locked_users_get_tokens: false,
+            rest_api_role: None,
             basic_gate_401: false,
             closed_refuses_notes: false,
         }

@@ -151,6 +151,12 @@ fn carry_out(
         return Played::now(answers::unauthenticated());
     };
     asked.actor = actor.clone();
+    if world.knobs.rest_api_role.as_deref().is_some_and(|role| !actor.has_role(role)) {
+        return Played::now(answers::write(ApiError::no_api_access().into())).by(&actor);
+    }
+    if plan.effect == Some(Effect::AclRefuse) {
+        return Played::now(answers::write(ApiError::denied(&asked.method).into())).by(&actor);
+    }
     if let Err(error) = conditions::headers(world, &asked, headers) {
         return Played::now(answers::write(error.into())).by(&actor);
     }

@@ -89,12 +89,17 @@ impl World {
         }
     }
 
-    /// Turns the knobs. A time zone of all users is written into their records.
+    /// Turns the knobs. A time zone of all users and the lengths of fields are written into their records.
     pub(super) fn set_knobs(&mut self, knobs: Knobs) {
         self.knobs = knobs;
         if let (Some(zone), Some(users)) = (&self.knobs.user_time_zone, self.tables.get_mut("sys_user")) {
             for user in users.iter_mut() {
                 user.set("time_zone", zone);
+            }
+        }
+        for entry in self.tables.get_mut("sys_dictionary").into_iter().flat_map(Table::iter_mut) {
+            if let Some(max) = self.knobs.text_max.get(entry.get("element")) {
+                entry.set("max_length", &max.to_string());
             }
         }
     }
@@ -291,6 +296,7 @@ impl World {
             .iter()
             .filter_map(|(field, value)| match dictionary::kind(table, field) {
                 Some(Kind::Text(max)) => {
+                    let max = self.knobs.text_max.get(field).copied().unwrap_or(max);
                     let (end, _) = value.char_indices().nth(max)?;
                     Some((field.to_owned(), value[..end].to_owned()))
                 }

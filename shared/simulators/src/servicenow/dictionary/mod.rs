@@ -75,6 +75,15 @@ pub(super) fn names(table: &str) -> Vec<&'static str> {
     names
 }
 
+/// The text fields of a table itself, each with its length; what it inherits is left out.
+pub(super) fn texts_of(table: &str) -> impl Iterator<Item = (&'static str, usize)> {
+    let fields = lineage(table).take(1).flat_map(|table| table.fields);
+    fields.filter_map(|(name, kind)| match kind {
+        Kind::Text(max) => Some((*name, *max)),
+        _ => None,
+    })
+}
+
 /// The choice lists of a table, by field.
 pub(super) fn choices_of(table: &str) -> impl Iterator<Item = (&'static str, Choices)> {
     let fields = lineage(table).take(1).flat_map(|table| table.fields);

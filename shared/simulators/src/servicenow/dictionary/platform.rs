@@ -100,6 +100,17 @@ pub(super) const CHOICES: &[Field] = &[
     ("sequence", Integer),
     ("value", LINE),
 ];
+pub(super) const DICTIONARY: &[Field] = &[
+    ("active", Boolean),
+    ("column_label", LINE),
+    ("default_value", LONG),
+    ("element", SHORT),
+    ("internal_type", SHORT),
+    ("mandatory", Boolean),
+    ("max_length", Integer),
+    ("name", SHORT),
+    ("read_only", Boolean),
+];
 pub(super) const MODELS: &[Field] = &[
     ("active", Boolean),
     ("available_in_ui", Boolean),

@@ -52,6 +52,7 @@ pub(super) const TABLES: &[TableDef] = &[
     table("sys_data_policy2", "Data Policy", platform::DATA_POLICIES),
     table("sys_data_policy_rule", "Data Policy Rule", platform::DATA_POLICY_RULES),
     table("sys_db_object", "Table", platform::TABLES),
+    table("sys_dictionary", "Dictionary Entry", platform::DICTIONARY),
     table("sys_group_has_role", "Group Role", platform::GROUP_ROLES),
     table("sys_journal_field", "Journal Entry", platform::JOURNAL),
     open("sys_metadata", "Application File"),

@@ -1,5 +1,7 @@
 //! The platform's own records: choices, tables and change models.
 
+use sha2::{Digest, Sha256};
+
 use super::put;
 use crate::servicenow::dictionary;
 use crate::servicenow::world::World;
@@ -27,6 +29,28 @@ pub(super) fn fill(world: &mut World) {
     for table in dictionary::names_of_all() {
         put(world, "sys_db_object", &[("name", table), ("label", dictionary::label_of(table))]);
         choices(world, table);
+    }
+    for table in ["task", "change_request"] {
+        dictionary_of_texts(world, table);
+    }
+}
+
+/// The dictionary of changes and of what they inherit. Its ids come from names, so that generated ones stay.
+fn dictionary_of_texts(world: &mut World, table: &str) {
+    for (field, max) in dictionary::texts_of(table) {
+        let digest = Sha256::digest(format!("sys_dictionary/{table}/{field}"));
+        let fields = [
+            ("sys_id", hex::encode(&digest[..16])),
+            ("name", table.to_owned()),
+            ("element", field.to_owned()),
+            ("internal_type", "string".to_owned()),
+            ("max_length", max.to_string()),
+            ("mandatory", "false".to_owned()),
+            ("read_only", "false".to_owned()),
+            ("active", "true".to_owned()),
+        ];
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        put(world, "sys_dictionary", &fields);
     }
 }
 

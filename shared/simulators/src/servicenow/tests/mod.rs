@@ -19,6 +19,7 @@ mod https;
 mod limits;
 mod more_apis;
 mod queries;
+mod rights;
 mod state_model;
 mod table_api;
 mod visibility;
