@@ -46,6 +46,8 @@ pub enum Command {
     /// Looks after exchanges, queues and bindings.
     #[command(subcommand)]
     Topology(TopologyCommand),
+    /// Examines each connection to ServiceNow: what is wrong, why, and the cure.
+    Doctor(Doctor),
     /// Tells the story of one deployment.
     Explain(Explain),
     /// Looks at what could not be handled, and gives it back, mends or drops it.
@@ -88,6 +90,9 @@ pub struct Simulate {
     /// Where the other processes reach the simulators, where that is not the address they listen at.
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
+    /// ServiceNow speaks HTTPS, with a certificate by an authority that is made at each start.
+    #[arg(long)]
+    pub https: bool,
     /// Where their secrets are kept, made at the first start; otherwise ./data/simulated.
     #[arg(long, value_name = "FOLDER")]
     pub secrets: Option<PathBuf>,
@@ -103,6 +108,19 @@ pub enum Simulated {
     Servicenow,
     /// GitHub.
     Github,
+}
+
+/// What to examine.
+#[derive(Debug, Clone, Args)]
+pub struct Doctor {
+    /// Names of connections; all of kind servicenow if none is named.
+    pub connections: Vec<String>,
+    /// Also opens a change that is a test by its name, reads it back and cancels it.
+    #[arg(long)]
+    pub write: bool,
+    /// One JSON array.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// About the configuration.

@@ -114,7 +114,7 @@ fn policy_faults(config: &Config, source: &str, text: &str) -> Vec<Fault> {
 }
 
 /// Behind a policy that fits everything none is ever used; the default one often stands there.
-fn reachable(policies: &[Policy]) -> &[Policy] {
+pub fn reachable(policies: &[Policy]) -> &[Policy] {
     let catch_all = policies.iter().position(|policy| policy.when == When::default());
     &policies[..catch_all.map_or(policies.len(), |index| index + 1)]
 }

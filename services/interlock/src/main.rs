@@ -6,6 +6,7 @@ mod arguments;
 mod check;
 mod dead_letters;
 mod demo;
+mod doctor;
 mod events;
 mod explain;
 mod hand;
@@ -41,7 +42,7 @@ async fn main() -> ExitCode {
         Ok(code) => code,
         Err(fault) => {
             say::fault(format_args!("interlock: {fault:#}"));
-            let misused = fault.chain().any(|cause| cause.is::<Faults>());
+            let misused = fault.chain().any(|cause| cause.is::<Faults>() || cause.is::<doctor::Unknown>());
             ExitCode::from(if misused { MISUSED } else { FAILED })
         }
     }
@@ -66,6 +67,7 @@ async fn carry_out(arguments: Arguments) -> anyhow::Result<ExitCode> {
         Command::Topology(TopologyCommand::Apply) => {
             topology::apply(&arguments::load(file.as_deref())?).await?;
         }
+        Command::Doctor(wish) => return doctor::run(&wish, &arguments::load(file.as_deref())?).await,
         Command::Explain(wish) => explain::run(&wish, &arguments::load(file.as_deref())?).await?,
         Command::DeadLetters(wish) => dead_letters::run(&wish, &arguments::load(file.as_deref())?).await?,
         Command::Events(wish) => events::run(&wish, &arguments::load(file.as_deref())?).await?,

@@ -1,6 +1,7 @@
 //! `simulate`: ServiceNow and GitHub on this machine, for rules to be tried without either.
 
 pub mod github;
+mod https;
 pub mod secrets;
 pub mod service_now;
 
@@ -22,25 +23,34 @@ const SECRETS_FOLDER: &str = "data/simulated";
 /// Serves until a signal.
 pub async fn run(wish: &Simulate) -> anyhow::Result<()> {
     let both = wish.which.is_none();
+    let github_alone = wish.which == Some(Simulated::Github);
+    ensure!(!wish.https || !github_alone, "--https is ServiceNow's: the simulated GitHub speaks HTTP alone");
     ensure!(!both || wish.base_url.is_none(), "--base-url is of one simulator: name it");
     let log = TelemetryConfig { log: LogFormat::Human, level: "info".to_owned(), otlp_endpoint: None };
     Telemetry::start(&log)?;
     let shutdown = shutdown_on_signal().context("cannot listen for signals")?;
     let secrets = Secrets::open(&wish.secrets.clone().unwrap_or_else(|| PathBuf::from(SECRETS_FOLDER)))?;
     let mut tasks = Vec::new();
+    let mut told = None;
     say::line("connections:");
     if both || wish.which == Some(Simulated::Servicenow) {
-        let instance = service_now::start(&secrets, wish.listen).await?;
+        let named = base_url_host(wish);
+        let tls = wish.https.then(|| https::Authority::open(&secrets, named.as_deref(), wish.listen));
+        let tls = tls.transpose()?;
+        let instance =
+            service_now::start(&secrets, wish.listen, tls.as_ref().map(|tls| tls.server.clone())).await?;
         if let Some(ingress) = &wish.webhooks {
             instance.tell(ingress);
         }
-        say::line(service_now::connection(&base_url(wish, instance.address), &secrets));
+        let scheme = if wish.https { "https" } else { "http" };
+        say::line(service_now::connection(&base_url(wish, scheme, instance.address), &secrets));
+        told = tls.map(|tls| tls.told);
         tasks.push(instance.task);
     }
     if both || wish.which == Some(Simulated::Github) {
         let listen = if both { next_port(wish.listen) } else { wish.listen };
         let platform = github::start(&secrets, listen, wish.run_for_ms).await?;
-        let base_url = base_url(wish, platform.address);
+        let base_url = base_url(wish, "http", platform.address);
         platform.simulator.set_api_base(&base_url);
         if let Some(ingress) = &wish.webhooks {
             platform.tell(ingress);
@@ -48,14 +58,21 @@ pub async fn run(wish: &Simulate) -> anyhow::Result<()> {
         say::line(github::connection(&base_url, &secrets));
         tasks.push(platform.task);
     }
+    told.iter().for_each(say::line);
     say::line("# Above is what to put into the configuration. Ctrl-C ends the simulation.");
     shutdown.begun().await;
     tasks.iter().for_each(tokio::task::JoinHandle::abort);
     Ok(())
 }
 
-fn base_url(wish: &Simulate, address: SocketAddr) -> String {
-    wish.base_url.clone().unwrap_or_else(|| format!("http://{address}"))
+fn base_url(wish: &Simulate, scheme: &str, address: SocketAddr) -> String {
+    wish.base_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"))
+}
+
+/// The name by which others come, which the certificate must bear.
+fn base_url_host(wish: &Simulate) -> Option<String> {
+    let url = url::Url::parse(wish.base_url.as_deref()?).ok()?;
+    url.host_str().map(str::to_owned)
 }
 
 /// Port 0 takes any free one, twice.

@@ -92,9 +92,7 @@ fn server_error(response: &Response<Bytes>) -> String {
 }
 
 fn said(response: &Response<Bytes>) -> String {
-    let error = error_of(response);
-    let (message, detail) = texts(&error);
-    let text = joined(&message, &detail);
+    let text = words(response);
     if text.is_empty() { text } else { format!(": {text}") }
 }
 
@@ -117,6 +115,13 @@ fn refusal(kind: Kind, response: &Response<Bytes>) -> Fault {
     let hint = if names_a_reason { rule_hint(&text) } else { status_hint(status, &text) };
     let message = if hint.is_empty() { text } else { format!("{text}; {hint}") };
     Fault::Refused { status, message }
+}
+
+/// The instance's own words in an answer.
+pub(crate) fn words(response: &Response<Bytes>) -> String {
+    let error = error_of(response);
+    let (message, detail) = texts(&error);
+    joined(&message, &detail)
 }
 
 /// Texts that say that nothing was written.
@@ -182,7 +187,7 @@ fn joined(message: &str, detail: &str) -> String {
 }
 
 /// Pages for people come with any status, also 200, and not always with their content type.
-fn is_markup(response: &Response<Bytes>) -> bool {
+pub(crate) fn is_markup(response: &Response<Bytes>) -> bool {
     let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     content_type.is_some_and(|content_type| content_type.to_ascii_lowercase().contains("text/html"))
         || response.body().iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')

@@ -48,7 +48,7 @@ pub fn webhook_sources(config: &Config) -> Result<BTreeMap<String, Arc<dyn Webho
     Ok(sources)
 }
 
-fn sections(config: &Config) -> Result<Vec<(&Connection, Settings)>, Faults> {
+pub(crate) fn sections(config: &Config) -> Result<Vec<(&Connection, Settings)>, Faults> {
     let mut faults = Faults::default();
     let mut sections = Vec::new();
     for connection in config.connections().filter(|connection| connection.kind == KIND) {

@@ -6,6 +6,7 @@ mod auth;
 mod budget;
 mod client;
 mod connections;
+pub mod doctor;
 mod error;
 mod names;
 mod next_states;

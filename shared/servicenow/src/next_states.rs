@@ -90,12 +90,12 @@ fn reason(next: &[NextState], asked: ChangeState) -> String {
 }
 
 /// An array of arrays, one for each target; details exist for model-driven changes only.
-fn transitions(result: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn transitions(result: &Value) -> impl Iterator<Item = &Value> {
     let targets = result.get("state_transitions").and_then(Value::as_array).into_iter().flatten();
     targets.flat_map(|target| target.as_array().into_iter().flatten())
 }
 
-fn missing(transition: &Value) -> Vec<String> {
+pub(crate) fn missing(transition: &Value) -> Vec<String> {
     let conditions = transition.get("conditions").and_then(Value::as_array).into_iter().flatten();
     let failed = conditions.filter(|condition| condition.get("passed").map(text).as_deref() != Some("true"));
     failed.filter_map(|failed| failed.get("condition")?.get("name")).map(text).collect()

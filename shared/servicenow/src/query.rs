@@ -25,6 +25,15 @@ impl Address {
             .with("sysparm_no_count", "true")
     }
 
+    /// A list of a table with the count of its rows, those that we may not see included.
+    pub(crate) fn counted(table: &str, query: &str, fields: &str, limit: usize) -> Self {
+        Self::new(&format!("/api/now/table/{table}"))
+            .with("sysparm_query", query)
+            .with("sysparm_fields", fields)
+            .with("sysparm_limit", &limit.to_string())
+            .with("sysparm_exclude_reference_link", "true")
+    }
+
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.push(if self.0.contains('?') { '&' } else { '?' });
         self.0.push_str(name);

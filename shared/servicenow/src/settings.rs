@@ -155,6 +155,13 @@ impl StateMap {
     }
 }
 
+impl StateMap {
+    /// Every number that it knows, with the state.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = (i32, ChangeState)> + '_ {
+        self.0.iter().map(|(number, state)| (*number, *state))
+    }
+}
+
 impl Default for StateMap {
     fn default() -> Self {
         Self(ChangeState::ALL.into_iter().map(|state| (state.number(), state)).collect())

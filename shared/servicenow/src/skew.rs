@@ -25,9 +25,7 @@ impl Skew {
         sent: DateTime<Utc>,
         received: DateTime<Utc>,
     ) -> Option<i64> {
-        let date = headers.get(header::DATE)?.to_str().ok()?;
-        let date = DateTime::parse_from_rfc2822(date).ok()?.with_timezone(&Utc);
-        let seconds = ahead(date, sent, received);
+        let seconds = seconds_ahead(headers, sent, received)?;
         #[expect(clippy::cast_precision_loss, reason = "a gauge takes floats; seconds of skew are few")]
         metrics::gauge!("interlock_servicenow_clock_skew_seconds", "connection" => self.connection.clone())
             .set(seconds as f64);
@@ -39,6 +37,17 @@ impl Skew {
         self.told.store(is_off, Ordering::Relaxed);
         Some(seconds)
     }
+}
+
+/// Seconds by which the sender of `headers` is ahead of us; `None` where it does not say.
+pub(crate) fn seconds_ahead(
+    headers: &HeaderMap,
+    sent: DateTime<Utc>,
+    received: DateTime<Utc>,
+) -> Option<i64> {
+    let date = headers.get(header::DATE)?.to_str().ok()?;
+    let date = DateTime::parse_from_rfc2822(date).ok()?.with_timezone(&Utc);
+    Some(ahead(date, sent, received))
 }
 
 /// The answer was dated at some moment between sending and receiving, cut to the second: within that

@@ -52,6 +52,11 @@ impl TestAuthority {
         &self.pem
     }
 
+    /// SHA-256 of the authority's certificate, in hexadecimal.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.certificate)
+    }
+
     /// A certificate for a client.
     pub fn client(&self, name: &str) -> io::Result<Identity> {
         let mut params = named(name)?;

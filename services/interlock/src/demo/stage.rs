@@ -46,7 +46,7 @@ impl Stage {
         }
         let any: SocketAddr = LOOPBACK.parse().context("the loopback address")?;
         let secrets = Secrets::open(&folder.join("secrets"))?;
-        let service_now = service_now::start(&secrets, any).await?;
+        let service_now = service_now::start(&secrets, any, None).await?;
         let github = github::start(&secrets, any, Some(JOB_MS)).await?;
         let text = configuration(folder, &secrets, service_now.address, github.address);
         let config = Config::parse("demo", &text, std::iter::empty())?;

@@ -40,6 +40,11 @@ impl Secrets {
         }
     }
 
+    /// Writes what others may read, such as a certificate, and says where it is.
+    pub fn publish(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        self.replace(name, text).map(|()| self.folder.join(name))
+    }
+
     /// How the configuration refers to the secret `name`.
     pub fn reference(&self, name: &str) -> String {
         format!("${{file:{}}}", self.folder.join(name).display())

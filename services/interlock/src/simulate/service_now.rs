@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::Context as _;
 use interlock_simulators::servicenow::{OauthClient, Options, ServiceNow, WebhookTarget};
+use interlock_simulators::tls::ServerTls;
 use tokio::task::JoinHandle;
 
 use super::secrets::Secrets;
@@ -26,8 +27,12 @@ pub struct Instance {
     webhook_secret: String,
 }
 
-/// Serves an instance at `listen`.
-pub async fn start(secrets: &Secrets, listen: SocketAddr) -> anyhow::Result<Instance> {
+/// Serves an instance at `listen`, over TLS where it is given.
+pub async fn start(
+    secrets: &Secrets,
+    listen: SocketAddr,
+    tls: Option<ServerTls>,
+) -> anyhow::Result<Instance> {
     let mut options = Options {
         oauth_clients: vec![OauthClient {
             client_id: CLIENT_ID.to_owned(),
@@ -41,9 +46,36 @@ pub async fn start(secrets: &Secrets, listen: SocketAddr) -> anyhow::Result<Inst
     }
     let webhook_secret = secrets.of(WEBHOOK_SECRET)?;
     let simulator = ServiceNow::new(options);
-    let served = simulator.serve(listen).await;
+    let served = match tls {
+        Some(tls) => serve_tls(&simulator, listen, tls).await,
+        None => simulator.serve(listen).await,
+    };
     let (address, task) = served.with_context(|| format!("ServiceNow cannot listen at {listen}"))?;
     Ok(Instance { simulator, address, task, webhook_secret })
+}
+
+/// With its webhooks and what comes later, which the plain listener brings along.
+async fn serve_tls(
+    simulator: &ServiceNow,
+    listen: SocketAddr,
+    tls: ServerTls,
+) -> std::io::Result<(SocketAddr, JoinHandle<()>)> {
+    let (address, served) = simulator.serve_tls(listen, tls).await?;
+    let (background, served) = (simulator.background(), AbortOnDrop(served));
+    let task = tokio::spawn(async move {
+        let _served = served;
+        background.await;
+    });
+    Ok((address, task))
+}
+
+/// Ends with whoever holds it.
+struct AbortOnDrop(JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 impl Instance {

@@ -126,9 +126,13 @@ fn what_is_missing_is_named_with_its_place() {
 }
 
 #[test]
-fn another_table_is_counted_and_says_nothing() {
-    let body = json!({ "sys_id": "x", "table": "incident" });
-    assert_eq!(parsed(&body).unwrap(), Parsed { kind: "other".into(), events: Vec::new() });
+fn an_incident_is_counted_as_such_and_another_table_as_other_and_neither_says_anything() {
+    for (table, kind) in
+        [("incident", "incident"), ("problem", "other"), ("anything a sender writes", "other")]
+    {
+        let body = json!({ "sys_id": "x", "table": table });
+        assert_eq!(parsed(&body).unwrap(), Parsed { kind: kind.into(), events: Vec::new() });
+    }
 }
 
 #[test]

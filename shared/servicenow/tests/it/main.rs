@@ -4,6 +4,7 @@
 mod access;
 mod budget;
 mod counted;
+mod doctor;
 mod faults;
 mod outage;
 mod quirks;

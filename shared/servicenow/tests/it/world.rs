@@ -144,6 +144,13 @@ pub fn new_change() -> NewChange {
 /// Calls the simulator's router; a marked answer is a broken connection.
 pub struct InProcess(Router);
 
+impl InProcess {
+    /// Of this router.
+    pub fn of(router: Router) -> Self {
+        Self(router)
+    }
+}
+
 #[async_trait]
 impl Http for InProcess {
     async fn send(&self, request: Request<Bytes>, deadline: Instant) -> Result<Response<Bytes>, HttpError> {

@@ -3,7 +3,8 @@ use super::*;
 const DICTIONARY: &str = "/api/now/table/sys_dictionary";
 
 async fn token(sim: &ServiceNow) -> Answer {
-    let form = "grant_type=client_credentials&client_id=interlock-client&client_secret=interlock-client-secret";
+    let form =
+        "grant_type=client_credentials&client_id=interlock-client&client_secret=interlock-client-secret";
     let request = Request::builder().method("POST").uri("/oauth_token.do").body(Body::from(form));
     send(sim, request.unwrap()).await
 }
@@ -53,7 +54,8 @@ async fn acl_refuse_says_what_is_refused_and_does_nothing() {
 #[tokio::test]
 async fn the_dictionary_tells_how_long_a_text_may_be_and_text_max_makes_it_shorter() {
     let sim = instance();
-    let uri = format!("{DICTIONARY}?sysparm_query=name=task^element=correlation_id&sysparm_fields=max_length");
+    let uri =
+        format!("{DICTIONARY}?sysparm_query=name=task^element=correlation_id&sysparm_fields=max_length");
     assert_eq!(get(&sim, &uri).await.result(), json!([{ "max_length": "100" }]));
     let sim = with_knobs(|knobs| {
         knobs.text_max.insert("correlation_id".to_owned(), 40);
