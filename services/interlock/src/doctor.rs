@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use interlock_runtime::config::Config;
 use interlock_runtime::signals::shutdown_on_signal;
-use interlock_servicenow::doctor::{Doctor as Examiner, Examination, Severity, shared_users};
+use interlock_servicenow::doctor::{Check, Doctor as Examiner, Examination, Severity, shared_users};
 
 use crate::arguments::Doctor;
 use crate::{FAILED, ports, say};
@@ -22,7 +22,7 @@ pub async fn run(wish: &Doctor, config: &Config) -> anyhow::Result<ExitCode> {
     let mut examinations = Vec::new();
     for examiner in &examiners {
         let wishes = wishes::of(config, examiner.connection());
-        let mut progress = |check| say::fault(format_args!("{}: {check} …", examiner.connection()));
+        let mut progress = |check: Check| say::fault(format_args!("{}: {check} …", examiner.connection()));
         examinations.push(examiner.examine(&wishes, wish.write, &mut progress).await);
     }
     share(&examiners, &mut examinations);

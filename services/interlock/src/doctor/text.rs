@@ -34,7 +34,7 @@ fn one(examination: &Examination, paint: Paint) -> String {
             found.for_each(|finding| text.push_str(&told(verdict, finding, paint)));
         }
     }
-    for (mark, tone, said) in [("unseen", Tone::Faint, unseen as Said), ("ok", Tone::Good, seen)] {
+    for (mark, tone, said) in [("unseen", Tone::Faint, unseen as Said), ("ok", Tone::Good, seen as Said)] {
         for verdict in verdicts {
             if let Some(said) = said(verdict) {
                 text.push_str(&line(&paint(tone, &padded(mark)), verdict, said));
