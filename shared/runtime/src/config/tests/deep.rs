@@ -21,7 +21,7 @@ policies:
     5 faults in the configuration
     interlock.yaml:4:13: policies[0].change.type: unknown value `usual`
       4 |       type: usual
-      cure: known: normal
+      cure: known: normal, emergency, standard
     interlock.yaml:5:7: policies[0].change: unknown key `short`
       5 |       short: …
       cure: did you mean `start`? known: type, template, assignment_group, cmdb_ci, short_description, description, start, end, fields
