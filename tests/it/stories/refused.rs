@@ -24,28 +24,28 @@ async fn until_dead(world: &World, names: &[&str]) {
 
 #[tokio::test]
 async fn what_the_instance_ignores_or_changes_is_told_and_stands_in_the_notes() {
-    let change = ", fields: { u_ticket: ABC-1, risk: \"1\", impact: \"2\" }";
+    let change = ", fields: { ticket: ABC-1, risk: \"1\", impact: \"2\" }";
     let world = Setup { change, ..Setup::default() }.start().await;
     world.service_now.set_knobs(Knobs { risk_by_business_rule: true, ..world.service_now.knobs() });
     let deployment = world.deploy(REPOSITORY);
     let number = world.until_asked(&deployment).await;
     let told = world.until_told(&deployment, "change.opened").await;
-    assert_eq!(told["ignored_fields"], serde_json::json!(["risk", "u_ticket"]), "{told}");
+    assert_eq!(told["ignored_fields"], serde_json::json!(["risk", "ticket"]), "{told}");
     let notes = world.service_now.records("sys_journal_field");
-    let says = |note: &Value| note["value"].as_str().is_some_and(|text| text.contains("risk, u_ticket"));
+    let says = |note: &Value| note["value"].as_str().is_some_and(|text| text.contains("risk, ticket"));
     assert!(notes.iter().any(says), "{number}: {notes:#?}");
 }
 
 #[tokio::test]
 async fn what_was_ignored_is_told_of_a_create_without_an_answer_too() {
-    let setup = Setup { change: ", fields: { u_ticket: ABC-1 }", ..Setup::default() };
+    let setup = Setup { change: ", fields: { ticket: ABC-1 }", ..Setup::default() };
     let world = setup.start().await;
     let hangs = Fault::once(Effect::TimeoutAfterCommit { hang_ms: 60_000 });
     let hangs = hangs.on_method("POST").on_table("change_request");
     world.service_now.fault(hangs).expect("there is room for a fault");
     let deployment = world.deploy(REPOSITORY);
     let told = world.until_told(&deployment, "change.opened").await;
-    assert_eq!((&told["found"], &told["ignored_fields"]), (&true.into(), &serde_json::json!(["u_ticket"])));
+    assert_eq!((&told["found"], &told["ignored_fields"]), (&true.into(), &serde_json::json!(["ticket"])));
 }
 
 #[tokio::test]
