@@ -12,12 +12,12 @@ use futures_util::stream::FuturesUnordered;
 use interlock_events::{Event, KeyHash};
 use interlock_runtime::worker::{Found, Handled, Task};
 use interlock_servicenow::{Class, Lane};
+use tokio::time::Instant;
 
 use crate::Desk;
 use crate::gate::seen;
 use crate::hint::Hint;
 use crate::projection::Copy;
-use tokio::time::Instant;
 use trouble::{Of, Troubles};
 
 /// Looks under way at once.
