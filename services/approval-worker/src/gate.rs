@@ -5,7 +5,11 @@ use interlock_events::{ChangeRef, CorrelationId, DeploymentRequested, Event, Gat
 use interlock_rules::{
     Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, SIBLINGS_KEPT, SharedGate, Sibling, Terms,
 };
+use interlock_servicenow::Known;
 use serde::{Deserialize, Serialize};
+
+/// Longer than this nothing of a change is kept.
+pub(crate) const SEEN_MAX: usize = 500;
 
 /// The request, and the handle without which it is no gate.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +63,14 @@ pub(crate) struct GateState {
     pub change: Option<ChangeRef>,
     /// The highest state in which the change was seen.
     pub highest: Option<ChangeState>,
-    /// What was last seen of the change: the batched poll looks at the gate when it differs.
+    /// What was last seen of the change: the poll looks at the gate when it differs.
     pub seen: String,
+    /// The versions that were last read, where the gate waits for nothing but a change of them.
+    #[serde(default)]
+    pub known: Option<Known>,
+    /// When something matters that no change of the record tells: its window begins.
+    #[serde(default)]
+    pub matters_at: Option<DateTime<Utc>>,
     /// Why it waits, for people.
     pub reason: String,
     /// The trace that its request began: what follows belongs to it, whoever's hint made us look.
@@ -151,6 +161,8 @@ impl GateState {
             change: None,
             highest: None,
             seen: String::new(),
+            known: None,
+            matters_at: None,
             reason: "no look yet".into(),
             traceparent: None,
             run_read: None,
@@ -218,18 +230,15 @@ impl GateState {
     }
 }
 
-/// What of a row would change the answer about it.
+/// What of a row and its approvals would change the answer about it.
 pub(crate) fn seen(row: &ChangeRow) -> String {
-    let state = row.state.map_or("?".to_owned(), |state| state.number().to_string());
     let approvers: Vec<String> =
         row.approvers.iter().map(|approver| format!("{}={}", approver.by, approver.state)).collect();
-    let digest = format!(
-        "{state} {:?} {} {:?} {:?} {}",
-        row.approval,
-        row.on_hold,
-        row.start,
-        row.end,
-        approvers.join(",")
-    );
-    digest.chars().take(500).collect()
+    format!("{}{}", seen_row(row), approvers.join(",")).chars().take(SEEN_MAX).collect()
+}
+
+/// The beginning of it, which the row alone shows.
+pub(crate) fn seen_row(row: &ChangeRow) -> String {
+    let state = row.state.map_or("?".to_owned(), |state| state.number().to_string());
+    format!("{state} {:?} {} {:?} {:?} ", row.approval, row.on_hold, row.start, row.end)
 }

@@ -13,6 +13,8 @@ mod released;
 mod report;
 mod subscribers;
 mod sweep;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +44,7 @@ pub struct Desk {
     pub policies: Policies,
     /// How long an effect that we know nothing of may take to show.
     pub settle: Duration,
-    /// How often pending changes are asked for in batches.
+    /// How often is asked what has changed.
     pub poll: Duration,
     /// How often is looked for what no webhook told.
     pub sweep: Duration,

@@ -6,9 +6,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
-    Reading, ReleaseInputs, RunPhase, RunReading, Verdict, broken_promise, canonical, deadline, may_release,
-    next_look, run_look_after,
+    PERMIT_LIFETIME, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, broken_promise, canonical,
+    deadline, may_release, next_look, run_look_after,
 };
+use interlock_servicenow::Known;
 use tokio::time::Instant;
 
 use crate::gate::{Gate, GateState, Phase};
@@ -70,7 +71,7 @@ impl Desk {
                 (state.run_read, state.run_mark) = (None, None);
             }
             let again = self.told_again(gate, state).filter(|_| is_news);
-            let mut looked = self.look_at_phase(gate, state, began).await;
+            let mut looked = self.look_at_phase(gate, state, began, by).await;
             looked.events.splice(0..0, again);
             for event in &mut looked.events {
                 with_traceparent(event, state.traceparent.as_deref());
@@ -111,7 +112,7 @@ impl Desk {
         }
     }
 
-    async fn look_at_phase(&self, gate: Gate<'_>, state: &mut GateState, began: Instant) -> Looked {
+    async fn look_at_phase(&self, gate: Gate<'_>, state: &mut GateState, began: Instant, by: By) -> Looked {
         let Some(platform) = self.platforms.get(&gate.handle.connection).cloned() else {
             let reason = format!(
                 "the connection `{}` is gone from the configuration: its gate cannot be answered",
@@ -120,7 +121,7 @@ impl Desk {
             return self.fault(gate, state, reason, Duration::from_secs(120));
         };
         match &state.phase {
-            Phase::Waiting => self.look_at_waiting(gate, state, &*platform, began).await,
+            Phase::Waiting => self.look_at_waiting(gate, state, &*platform, began, by).await,
             Phase::Answered(_) => self.look_after_answer(gate, state, &*platform, began).await,
             Phase::Over { told } => Looked { events: told.clone(), next: Next::Never },
             Phase::Released { .. } => self.look_at_released(gate, state, &*platform, began).await,
@@ -133,9 +134,13 @@ impl Desk {
         state: &mut GateState,
         platform: &dyn Platform,
         began: Instant,
+        by: By,
     ) -> Looked {
         if let Some(looked) = self.look_at_run_now_and_then(gate, state, platform, began).await {
             return looked;
+        }
+        if by == By::Watch && self.is_at_rest(gate, state).await {
+            return Looked::again(next_look(self.context.clock.now(), state.deadline, state.matters_at));
         }
         if !state.siblings_known || state.change.is_none() {
             // Who cannot be told apart now is read before the answer.
@@ -146,6 +151,10 @@ impl Desk {
             Err(unread) => Err(unread),
         };
         self.learn(gate, state, platform, &reading);
+        // A reading that failed says nothing against what was read before.
+        if reading.is_ok() {
+            state.known = None;
+        }
         let now = self.context.clock.now();
         let verdict = self.judge(gate, state, &reading, None, now);
         if now >= state.deadline {
@@ -155,6 +164,11 @@ impl Desk {
         match verdict {
             Verdict::Wait { reason, until } => {
                 let after = next_look(now, state.deadline, until);
+                if let Ok(reading) = &reading
+                    && now - reading.at < PERMIT_LIFETIME
+                {
+                    (state.known, state.matters_at) = (Known::of(reading), until);
+                }
                 // Sleeping through the last moments would reject what was approved long before.
                 let is_near = state.deadline - now <= NEAR_DEADLINE;
                 let after = if reading.is_err() && is_near { after.min(UNREAD_LOOK_MAX) } else { after };
@@ -209,6 +223,18 @@ impl Desk {
                 Looked::again(Duration::from_secs(1))
             }
         }
+    }
+
+    /// Nothing has moved since the gate was last looked at, nothing was due, and its deadline is not near: the
+    /// instance is not asked.
+    async fn is_at_rest(&self, gate: Gate<'_>, state: &GateState) -> bool {
+        let now = self.context.clock.now();
+        let is_due = state.deadline - now <= NEAR_DEADLINE || state.matters_at.is_some_and(|at| at <= now);
+        let Some(known) = state.known.as_ref().filter(|_| !is_due && state.change.is_some()) else {
+            return false;
+        };
+        let Some(service_now) = self.service_now.get(&state.terms.service_now) else { return false };
+        service_now.is_as_read(&gate.shared(state).hashes(), known).await
     }
 
     fn judge(

@@ -1,4 +1,4 @@
-//! The gates' copies in the Store: what hints and the batched poll find a gate by.
+//! The gates' copies in the Store: what hints and the shared poll find a gate by.
 //!
 //! Rebuilt by the watches as they tick; losing it costs time alone.
 
@@ -96,9 +96,9 @@ impl Copy {
         self.request.deployment.key.hash()
     }
 
-    /// Its change is known and may still move.
+    /// What happens to its change matters now.
     pub(crate) fn is_open(&self) -> bool {
-        self.state.change.is_some() && !matches!(self.state.phase, Phase::Answered(_))
+        !matches!(self.state.phase, Phase::Answered(_))
     }
 
     /// A hint's look wanted another by now.

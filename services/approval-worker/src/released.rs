@@ -5,6 +5,7 @@ use std::time::Duration;
 use interlock_events::{ApprovalWithdrawn, Event};
 use interlock_platforms::Platform;
 use interlock_rules::{OnWithdrawal, RunPhase, canonical, withdrawn};
+use interlock_servicenow::Known;
 use tokio::time::Instant;
 
 use crate::Desk;
@@ -48,6 +49,7 @@ impl Desk {
             self.cancel_run(gate, state, platform, began).await;
         }
         let Ok(reading) = reading else { return Vec::new() };
+        state.known = Known::of(&reading);
         let shared = gate.shared(state);
         if let Some(family) = canonical(&reading.rows, &shared) {
             state.note_row(family.canonical);

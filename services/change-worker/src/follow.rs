@@ -11,7 +11,7 @@ use interlock_rules::{
     run_look_after,
 };
 use interlock_runtime::worker::{Delivery, Handled};
-use interlock_servicenow::{Lane, ServiceNow, ServiceNowError};
+use interlock_servicenow::{Known, Lane, ServiceNow, ServiceNowError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -64,6 +64,9 @@ pub(crate) struct Following {
     /// That it covers this deployment too stands in its notes.
     #[serde(default)]
     pub noted: bool,
+    /// What was read of the change, where it waits for people and nothing is to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
 }
 
 /// What one look saw in ServiceNow.
@@ -93,6 +96,7 @@ impl Following {
             ignored: Vec::new(),
             asked: None,
             noted: false,
+            known: None,
         }
     }
 
@@ -137,10 +141,17 @@ impl Desk {
         }
         self.remember(request).await;
         let shared = SharedGate::of(&request.deployment.key, state.siblings.as_deref().unwrap_or_default());
+        if self.is_at_rest(request, &mut state, service_now, &shared).await {
+            let after = self.next(request, true, self.context.clock.now());
+            return Handled::Watch { after, state: state.json(), events: vec![] };
+        }
         // Before the look-up: what commits after this moment may be missing in it.
         let looked_at = self.context.clock.now();
         let all = match service_now.changes_of_any(&shared.hashes(), Lane::Gate).await {
-            Ok(reading) => reading.rows,
+            Ok(reading) => {
+                state.known = Known::of(&reading);
+                reading.rows
+            }
             Err(error) => return failed(&error, state.json(), vec![]),
         };
         let rows = shared.counting(all.clone());
@@ -206,6 +217,7 @@ impl Desk {
     ) -> Handled {
         let Seen { shared, row, rows, .. } = seen;
         let now = self.context.clock.now();
+        let known = state.known.take();
         let found_at = *state.found_at.get_or_insert(now);
         if state.told.as_ref() != Some(&row.sys_id) {
             if state.told.is_some() {
@@ -254,11 +266,13 @@ impl Desk {
             _ if now - request.requested_at > self.given_up(state) => Handled::Dead {
                 reason: format!("{} does not come to rest: its state is {:?}", row.number, row.state),
             },
-            _ => Handled::Watch {
-                after: self.next(request, settled && !left, now),
-                state: state.json(),
-                events,
-            },
+            walked => {
+                let rests = matches!(walked, Walked::Reached) && settled && !left;
+                // What may be running is looked at by itself.
+                state.known = known.filter(|_| rests && row.state < Some(ChangeState::Implement));
+                let after = self.next(request, settled && !left, now);
+                Handled::Watch { after, state: state.json(), events }
+            }
         }
     }
 

@@ -5,6 +5,7 @@ mod create;
 mod extras;
 mod follow;
 mod memory;
+mod rest;
 mod sharing;
 mod subscribers;
 mod sweep;

@@ -42,6 +42,7 @@ pub(crate) struct Shared {
     pub(crate) settings: Settings,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) names: Names,
+    pub(crate) store: Arc<dyn Store>,
     http: Arc<dyn Http>,
     credentials: Credentials,
     budget: Budget,
@@ -90,11 +91,12 @@ impl ServiceNow {
         let auth = settings.auth.clone();
         let (instance, permits) = (base_url.authority(), settings.permits);
         let budget = Budget::new(instance, permits, clock.clone(), store.clone());
-        let outage = Outage::new(name, instance, permits, clock.clone(), store);
+        let outage = Outage::new(name, instance, permits, clock.clone(), store.clone());
         let shared = Shared {
             name: name.to_owned(),
             credentials: Credentials::new(auth, &base_url, http.clone(), clock.clone()),
             names: Names::default(),
+            store,
             skew: Skew::new(name),
             settings,
             clock,

@@ -4,10 +4,12 @@
 mod answer;
 mod auth;
 mod budget;
+mod changed;
 mod client;
 mod connections;
 pub mod doctor;
 mod error;
+mod known;
 mod names;
 mod next_states;
 mod note;
@@ -23,9 +25,11 @@ mod webhook;
 mod write;
 
 pub use budget::Lane;
+pub use changed::{Changed, Decision, Mark, NUMBERS_MAX};
 pub use client::ServiceNow;
 pub use connections::{KIND, connections, webhook_sources};
 pub use error::{Class, Fault, ServiceNowError, What};
+pub use known::Known;
 pub use next_states::NextState;
 pub use settings::{Auth, BaseUrl, PERMITS_MAX, Settings, StateMap, WebhookSettings};
 pub use webhook::RecordWebhooks;

@@ -68,7 +68,7 @@ async fn a_429_without_advice_backs_off_further_each_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_429_without_advice_halves_the_permits_and_each_minute_gives_one_back() {
-    let world = World::new();
+    let world = World::in_paused_time(|_| {});
     let limit = || async {
         world.sim.fault(Fault::once(Effect::Latency { ms: 50 })).unwrap();
         let client = world.client.clone();

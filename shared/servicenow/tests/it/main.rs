@@ -3,6 +3,7 @@
 
 mod access;
 mod budget;
+mod changed;
 mod counted;
 mod doctor;
 mod faults;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::Write;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -10,14 +10,16 @@ use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use bytes::Bytes;
+use chrono::{DateTime, TimeDelta, Utc};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use interlock_events::{CorrelationId, DeploymentKey};
 use interlock_rules::ChangeRow;
-use interlock_runtime::ports::clock::SystemClock;
+use interlock_runtime::ports::clock::{Clock, SystemClock};
 use interlock_runtime::ports::http::{Http, HttpError};
 use interlock_runtime::ports::store::{Admission, Chain, Claim, Epoch, Store, StoreError};
 use interlock_servicenow::{NewChange, NewKind, ServiceNow, Settings};
+use interlock_simulators::clock::SimClock;
 use interlock_simulators::servicenow::{Knobs, Options, ServiceNow as Simulator};
 use serde_json::{Value, json};
 use tempfile::NamedTempFile;
@@ -31,19 +33,46 @@ pub struct World {
     pub client: ServiceNow,
     pub sim: Simulator,
     pub store: Arc<FakeStore>,
+    clock: Arc<dyn Clock>,
     settings: Value,
     secret: NamedTempFile,
 }
 
+/// Follows tokio's paused time, from some minutes past an hour.
+struct Paused {
+    began: Instant,
+}
+
+impl Clock for Paused {
+    fn now(&self) -> DateTime<Utc> {
+        let at: DateTime<Utc> = "2026-03-01T10:07:00Z".parse().unwrap();
+        at + TimeDelta::from_std(self.began.elapsed()).unwrap()
+    }
+    fn instant(&self) -> Instant {
+        Instant::now()
+    }
+    fn random(&self) -> u64 {
+        SystemClock.random()
+    }
+}
+
 impl World {
+    /// Client and instance follow paused time, and not the machine's clock.
+    pub fn in_paused_time(change: impl FnOnce(&mut Knobs)) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(Paused { began: Instant::now() });
+        let of_instance = clock.clone();
+        let options = Options { clock: SimClock::from_fn(move || of_instance.now()), ..Options::default() };
+        let (secret, settings) = by_password("interlock");
+        Self::with_clock(change, secret, &settings, options, clock)
+    }
+
     pub fn new() -> Self {
         Self::with(|_| {})
     }
 
     pub fn with(change: impl FnOnce(&mut Knobs)) -> Self {
-        let secret = secret("interlock");
-        let auth = json!({ "basic": { "username": "interlock", "password": reference(&secret) } });
-        Self::build(change, secret, &json!({ "base_url": BASE, "auth": auth }))
+        let (secret, settings) = by_password("interlock");
+        Self::build(change, secret, &settings)
     }
 
     pub fn with_oauth(client_secret: &str) -> Self {
@@ -54,28 +83,36 @@ impl World {
     }
 
     pub fn with_password(password: &str) -> Self {
-        let secret = secret(password);
-        let auth = json!({ "basic": { "username": "interlock", "password": reference(&secret) } });
-        Self::build(|_| {}, secret, &json!({ "base_url": BASE, "auth": auth }))
+        let (secret, settings) = by_password(password);
+        Self::build(|_| {}, secret, &settings)
     }
 
     fn build(change: impl FnOnce(&mut Knobs), secret: NamedTempFile, settings: &Value) -> Self {
-        let sim = Simulator::new(Options::default());
+        Self::with_clock(change, secret, settings, Options::default(), Arc::new(SystemClock))
+    }
+
+    fn with_clock(
+        change: impl FnOnce(&mut Knobs),
+        secret: NamedTempFile,
+        settings: &Value,
+        options: Options,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let sim = Simulator::new(options);
         let mut knobs = sim.knobs();
         change(&mut knobs);
         sim.set_knobs(knobs);
         let store = Arc::new(FakeStore::default());
         let http = Arc::new(InProcess(sim.router()));
-        let client =
-            ServiceNow::new("acme", settings_of(settings), http, Arc::new(SystemClock), store.clone());
-        Self { client, sim, store, settings: settings.clone(), secret }
+        let client = ServiceNow::new("acme", settings_of(settings), http, clock.clone(), store.clone());
+        Self { client, sim, store, clock, settings: settings.clone(), secret }
     }
 
     /// The client as another process has it.
     pub fn another_process(&self) -> ServiceNow {
         let http = Arc::new(InProcess(self.sim.router()));
         let settings = settings_of(&self.settings);
-        ServiceNow::new("acme", settings, http, Arc::new(SystemClock), self.store.clone())
+        ServiceNow::new("acme", settings, http, self.clock.clone(), self.store.clone())
     }
 
     /// Puts another secret in its place.
@@ -97,6 +134,12 @@ impl World {
     pub fn asked(&self, method: &str, path: &str) -> usize {
         self.sim.requests().count(method, path)
     }
+}
+
+fn by_password(password: &str) -> (NamedTempFile, Value) {
+    let secret = secret(password);
+    let auth = json!({ "basic": { "username": "interlock", "password": reference(&secret) } });
+    (secret, json!({ "base_url": BASE, "auth": auth }))
 }
 
 pub fn settings_of(settings: &Value) -> Settings {
@@ -235,6 +278,7 @@ pub fn plain_row(sys_id: &str) -> Value {
 #[derive(Default)]
 pub struct FakeStore {
     pub gone: AtomicBool,
+    epoch: AtomicU64,
     permits: Mutex<BTreeMap<String, u32>>,
     pauses: Mutex<BTreeMap<String, Instant>>,
     keys: Mutex<BTreeMap<String, (String, Instant)>>,
@@ -247,6 +291,7 @@ impl FakeStore {
 
     /// Forgets everything, as FLUSHALL does.
     pub fn flush(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
         self.permits.lock().unwrap().clear();
         self.pauses.lock().unwrap().clear();
         self.keys.lock().unwrap().clear();
@@ -355,7 +400,9 @@ impl Store for FakeStore {
         unused()
     }
     async fn epoch(&self) -> Result<Epoch, StoreError> {
-        unused()
+        self.there()?;
+        let id = self.epoch.load(Ordering::SeqCst).to_string();
+        Ok(Epoch { id, since: DateTime::UNIX_EPOCH, age: Duration::from_secs(3_600) })
     }
     async fn ping(&self) -> Result<(), StoreError> {
         unused()
