@@ -3,7 +3,8 @@
 use chrono::{DateTime, Utc};
 use interlock_events::{ChangeRef, CorrelationId, DeploymentRequested, Event, GateHandle, KeyHash};
 use interlock_rules::{
-    Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, SIBLINGS_KEPT, SharedGate, Sibling, Terms,
+    Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, RollbackTerms, SIBLINGS_KEPT, SharedGate,
+    Sibling, Terms,
 };
 use interlock_servicenow::Known;
 use serde::{Deserialize, Serialize};
@@ -151,6 +152,13 @@ impl GateState {
             description: String::new(),
             ..ChangeTerms::default()
         };
+        terms.rollback = terms.rollback.map(|rollback| RollbackTerms {
+            change_type: rollback.change_type,
+            template: rollback.template,
+            reference: rollback.reference,
+            short_description: String::new(),
+            ..RollbackTerms::default()
+        });
         terms.close = CloseTerms { notes: String::new(), ..terms.close };
         Self {
             revision: 0,

@@ -11,6 +11,7 @@ mod projection;
 mod read;
 mod released;
 mod report;
+mod rollback;
 mod subscribers;
 mod sweep;
 #[cfg(test)]

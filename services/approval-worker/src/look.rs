@@ -150,6 +150,14 @@ impl Desk {
             Ok(()) => self.read_record(gate, state).await,
             Err(unread) => Err(unread),
         };
+        let reading = match reading {
+            Ok(reading) => match self.learn_rollback(gate, state, &reading).await {
+                Ok(true) => return Looked::again(Duration::from_secs(1)),
+                Ok(false) => Ok(reading),
+                Err(unread) => Err(unread),
+            },
+            Err(unread) => Err(unread),
+        };
         self.learn(gate, state, platform, &reading);
         // A reading that failed says nothing against what was read before.
         if reading.is_ok() {

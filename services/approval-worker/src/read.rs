@@ -11,7 +11,7 @@ use crate::Desk;
 use crate::gate::{Gate, GateState};
 
 /// Longest that a look waits for ServiceNow.
-const RECORD_READ_MAX: Duration = Duration::from_secs(15);
+pub(crate) const RECORD_READ_MAX: Duration = Duration::from_secs(15);
 /// The same when the deadline has come: rejecting does not wait for ServiceNow.
 const RECORD_READ_AT_DEADLINE_MAX: Duration = Duration::from_secs(4);
 /// So near to the last moment of a release a reading waits for its permit as long as it can.
@@ -33,7 +33,7 @@ impl Unread {
         Self { reason, until_cured: false }
     }
 
-    fn until_cured(reason: String) -> Self {
+    pub(crate) fn until_cured(reason: String) -> Self {
         Self { reason, until_cured: true }
     }
 }
@@ -78,7 +78,7 @@ impl Desk {
         Ok(())
     }
 
-    fn instance(&self, state: &GateState) -> Result<&ServiceNow, String> {
+    pub(crate) fn instance(&self, state: &GateState) -> Result<&ServiceNow, String> {
         let name = &state.terms.service_now;
         let found = self.service_now.get(name);
         found
@@ -142,7 +142,7 @@ impl Desk {
 }
 
 /// Credentials concern every gate: that is told once for the instance, by the poll.
-fn unread(fault: ServiceNowError) -> Unread {
+pub(crate) fn unread(fault: ServiceNowError) -> Unread {
     match fault.class() {
         Class::Permanent if !fault.is_not_authenticated() => Unread::until_cured(fault.to_string()),
         _ => Unread::for_now(fault.to_string()),

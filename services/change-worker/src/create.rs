@@ -66,6 +66,9 @@ impl Desk {
                 return watch(Duration::from_secs(1), &state);
             }
         }
+        if let Err(later) = self.learn_rollback(request, &mut state, service_now).await {
+            return later;
+        }
         let markers = match creation {
             Creation::WithMarker => self.win_all(shared, now).await,
             _ => Some(Vec::new()),
@@ -194,7 +197,7 @@ struct Marker {
     value: String,
 }
 
-fn watch(after: Duration, state: &Following) -> Handled {
+pub(crate) fn watch(after: Duration, state: &Following) -> Handled {
     Handled::Watch { after, state: state.json(), events: vec![] }
 }
 
@@ -216,6 +219,7 @@ pub(crate) fn new_change(
         description: draft.description,
         assignment_group: draft.assignment_group,
         cmdb_ci: draft.cmdb_ci,
+        parent: draft.parent,
         start: draft.start,
         end: draft.end,
         fields: draft.fields,

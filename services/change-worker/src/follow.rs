@@ -311,6 +311,7 @@ impl Desk {
             policy: state.terms.policy.clone(),
             found: state.settle_from.is_some() || owner.is_some(),
             shared_with: owner,
+            rolls_back: state.terms.rolls_back.clone().filter(|of| row.parent.as_ref() == Some(&of.sys_id)),
             ignored_fields: state.ignored.clone(),
         })
     }

@@ -6,6 +6,7 @@ mod extras;
 mod follow;
 mod memory;
 mod rest;
+mod rollback;
 mod sharing;
 mod subscribers;
 mod sweep;

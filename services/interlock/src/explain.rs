@@ -145,6 +145,7 @@ mod tests {
             policy: text("default"),
             found: false,
             shared_with: None,
+            rolls_back: None,
             ignored_fields: vec![],
         };
         let at = DateTime::UNIX_EPOCH;

@@ -51,6 +51,9 @@ pub struct ChangeOpened {
     /// The occurrence under whose key it stands, where this one shares the gate of another (a matrix).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<String>,
+    /// The change of the failed deployment that this one takes back: its parent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolls_back: Option<ChangeRef>,
     /// Fields of the policy that the instance did not take as they were sent; empty when all were.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored_fields: Vec<String>,

@@ -17,6 +17,9 @@ const HASH_CHARACTERS: usize = 26;
 /// ServiceNow cuts `correlation_id` silently at this length.
 const CORRELATION_BYTES_MAX: usize = 100;
 
+/// What stands before the readable tail: `il1.`, the hash, and 12 of the SHA, each with its dot.
+const HEAD_BYTES: usize = 4 + HASH_CHARACTERS + 1 + 12 + 1;
+
 /// One occurrence of a deployment: five fields, as the platform gave them.
 ///
 /// The occurrence is an id that the opening event itself carries and that a re-run changes
@@ -141,6 +144,22 @@ impl CorrelationId {
     pub fn hash_in(correlation_id: &str) -> Option<KeyHash> {
         correlation_id.strip_prefix("il1.")?.split('.').next()?.parse().ok()
     }
+
+    /// The first characters of the SHA in a record's correlation id, and its readable tail; `None` where the id is
+    /// not ours.
+    #[must_use]
+    pub fn sha_and_place_in(correlation_id: &str) -> Option<(&str, &str)> {
+        let (_, rest) = correlation_id.strip_prefix("il1.")?.split_once('.')?;
+        rest.split_once('.')
+    }
+
+    /// The readable tail that all deployments of a project to an environment have; `None` where it is too long to
+    /// stand there whole, so that others may have the same.
+    #[must_use]
+    pub fn place(project_name: &str, environment: &str) -> Option<String> {
+        let place = format!("{project_name} {environment}");
+        (HEAD_BYTES + place.len() <= CORRELATION_BYTES_MAX).then_some(place)
+    }
 }
 
 impl fmt::Display for CorrelationId {
@@ -175,6 +194,19 @@ mod tests {
         let id = CorrelationId::new(&key(), "4f0c2a9be1d7730c5ad0f4e1c9ab65a2f7716c31", "acme/payments-api");
         assert_eq!(id.as_str(), "il1.rwqddrjo7ueeassklnhqodg7se.4f0c2a9be1d7.acme/payments-api production");
         assert_eq!(CorrelationId::hash_in(id.as_str()), Some(key().hash()));
+    }
+
+    #[test]
+    fn the_place_of_a_correlation_id_is_known_where_it_was_not_cut() {
+        let sha = "4f0c2a9be1d7730c5ad0f4e1c9ab65a2f7716c31";
+        for (project, is_whole) in [("acme/payments-api".to_owned(), true), ("a.b/".repeat(12), false)] {
+            let id = CorrelationId::new(&key(), sha, &project);
+            let (short, place) = CorrelationId::sha_and_place_in(id.as_str()).unwrap();
+            assert_eq!(short, "4f0c2a9be1d7");
+            let known = CorrelationId::place(&project, "production");
+            assert_eq!(known.as_deref(), is_whole.then_some(place));
+        }
+        assert_eq!(CorrelationId::sha_and_place_in("JIRA-12.a.b"), None);
     }
 
     #[test]

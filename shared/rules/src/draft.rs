@@ -24,6 +24,9 @@ pub struct Draft {
     /// Configuration item, by name or sys_id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cmdb_ci: Option<String>,
+    /// The failed change that it takes back, by sys_id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// One line.
     pub short_description: String,
     /// For people.
@@ -49,7 +52,8 @@ pub fn draft(request: &DeploymentRequested, terms: &Terms) -> Result<Draft, Stri
         format!("policy `{}`, `change.{key}`: {fault}", terms.policy)
     };
     let text = |key: &str, template: &str| {
-        render_request(template, request).map_err(|why: TemplateFault| fault(key, &why))
+        render_request(template, request, terms.rolls_back.as_ref())
+            .map_err(|why: TemplateFault| fault(key, &why))
     };
     let moment = |key: &str, template: &Option<String>| -> Result<Option<DateTime<Utc>>, String> {
         let Some(template) = template else { return Ok(None) };
@@ -70,6 +74,7 @@ pub fn draft(request: &DeploymentRequested, terms: &Terms) -> Result<Draft, Stri
         template: change.template.clone(),
         assignment_group: change.assignment_group.clone(),
         cmdb_ci: change.cmdb_ci.clone(),
+        parent: terms.rolls_back.as_ref().map(|failed| failed.sys_id.clone()),
         short_description: text("short_description", &change.short_description)?,
         description: text("description", &change.description)?,
         start,

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use interlock_events::Deployment;
+use interlock_events::{ChangeRef, Deployment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::rollback::RollbackTerms;
 use crate::when::{Considered, When};
 
 /// One policy of the configuration. Everything but `name` has a default.
@@ -36,6 +37,9 @@ pub struct Policy {
     /// What happens when an approval is withdrawn after the release.
     #[serde(default)]
     pub on_withdrawal: OnWithdrawal,
+    /// The change of a deployment that takes back one that failed; none: as any other.
+    #[serde(default)]
+    pub rollback: Option<RollbackTerms>,
 }
 
 /// Type of change (ServiceNow docs, "Change types").
@@ -214,6 +218,12 @@ pub struct Terms {
     pub close: CloseTerms,
     /// What happens when an approval is withdrawn.
     pub on_withdrawal: OnWithdrawal,
+    /// How the change of a rollback differs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<RollbackTerms>,
+    /// The failed change that this deployment takes back; the terms are those of its rollback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolls_back: Option<ChangeRef>,
 }
 
 /// All policies in order, and the ServiceNow connection of those that name none.
@@ -236,6 +246,7 @@ impl Policies {
             window: WindowRule::default(),
             close: CloseTerms::default(),
             on_withdrawal: OnWithdrawal::default(),
+            rollback: None,
         });
         Self { policies, default_service_now }
     }
@@ -268,6 +279,8 @@ impl Policies {
             window: policy.window,
             close: policy.close,
             on_withdrawal: policy.on_withdrawal,
+            rollback: policy.rollback,
+            rolls_back: None,
         }
     }
 }

@@ -138,6 +138,8 @@ pub struct ChangeRow {
     pub change_type: Option<ChangeType>,
     /// `sys_id` of the template that it was made from, where it was, and where that is shown.
     pub template: Option<String>,
+    /// `sys_id` of the record that it is linked to, where it is, and where that is shown.
+    pub parent: Option<String>,
     /// Its state; `None` where the number is none that we know.
     pub state: Option<ChangeState>,
     /// The `approval` field.
@@ -259,6 +261,7 @@ pub(crate) mod tests {
             correlation_display: CORRELATION_DISPLAY.into(),
             change_type: Some(ChangeType::Normal),
             template: None,
+            parent: None,
             state: Some(state),
             approval: if approved { Approval::Approved } else { Approval::Requested },
             on_hold: false,

@@ -5,7 +5,7 @@ use minijinja::value::Kwargs;
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde_json::{Value, json};
 
-use interlock_events::{Deployment, DeploymentRequested, Outcome};
+use interlock_events::{ChangeRef, Deployment, DeploymentRequested, Outcome};
 
 /// Instructions that one template may take.
 const FUEL: u64 = 10_000;
@@ -29,18 +29,28 @@ pub fn render(
     deployment: &Deployment,
     outcome: Option<Outcome>,
 ) -> Result<String, TemplateFault> {
-    fill(template, knows(deployment, outcome, None))
+    fill(template, knows(deployment, outcome, None, None))
 }
 
-/// The same of a request: it also knows `requested_at`, as RFC 3339, and `plus` moves such a time on.
+/// The same of a request: it also knows `requested_at`, as RFC 3339, and `plus` moves such a time on; and
+/// `failed.number`, of the change that a rollback takes back.
 ///
 /// # Errors
 /// [`TemplateFault`].
-pub fn render_request(template: &str, request: &DeploymentRequested) -> Result<String, TemplateFault> {
-    fill(template, knows(&request.deployment, None, Some(request.requested_at)))
+pub fn render_request(
+    template: &str,
+    request: &DeploymentRequested,
+    failed: Option<&ChangeRef>,
+) -> Result<String, TemplateFault> {
+    fill(template, knows(&request.deployment, None, Some(request.requested_at), failed))
 }
 
-fn knows(deployment: &Deployment, outcome: Option<Outcome>, requested_at: Option<DateTime<Utc>>) -> Value {
+fn knows(
+    deployment: &Deployment,
+    outcome: Option<Outcome>,
+    requested_at: Option<DateTime<Utc>>,
+    failed: Option<&ChangeRef>,
+) -> Value {
     json!({
         "project": deployment.project,
         "environment": deployment.key.environment,
@@ -50,6 +60,7 @@ fn knows(deployment: &Deployment, outcome: Option<Outcome>, requested_at: Option
         "run": deployment.run,
         "key": deployment.key.hash(),
         "outcome": outcome.map(Outcome::as_str).unwrap_or_default(),
+        "failed": { "number": failed.map(|failed| &*failed.number).unwrap_or_default() },
         "requested_at": requested_at.map(written).unwrap_or_default(),
     })
 }
@@ -132,7 +143,7 @@ mod tests {
     fn a_time_is_moved_on_and_never_beyond_all_times() {
         let at = "2026-02-28T23:30:00Z".parse().unwrap();
         let request = DeploymentRequested { deployment: deployment(), gate: None, requested_at: at };
-        let text = |template: &str| render_request(template, &request);
+        let text = |template: &str| render_request(template, &request, None);
         assert_eq!(text("{{ requested_at }}").unwrap(), "2026-02-28T23:30:00Z");
         assert_eq!(text("{{ requested_at | plus(hours=1) }}").unwrap(), "2026-03-01T00:30:00Z");
         assert_eq!(text("{{ requested_at | plus(days=1, minutes=-30) }}").unwrap(), "2026-03-01T23:00:00Z");

@@ -8,6 +8,7 @@ mod changed;
 mod client;
 mod connections;
 pub mod doctor;
+mod earlier;
 mod error;
 mod known;
 mod names;

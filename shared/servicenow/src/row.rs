@@ -2,7 +2,7 @@
 //! pairs whose value is a number, a float, a truth value or a string; a field that we may not read is absent.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use interlock_rules::{Approval, ApproverRow, ChangeRow, ChangeType};
+use interlock_rules::{Approval, ApproverRow, ChangeRow, ChangeState, ChangeType, Earlier};
 use serde_json::{Map, Value};
 
 use crate::error::Fault;
@@ -10,7 +10,7 @@ use crate::settings::StateMap;
 
 /// What is read of a change.
 pub(crate) const CHANGE_FIELDS: &str = "sys_id,number,correlation_id,correlation_display,type,\
-    std_change_producer_version.std_change_producer,state,approval,on_hold,start_date,end_date,sys_created_on,\
+    std_change_producer_version.std_change_producer,parent,state,approval,on_hold,start_date,end_date,sys_created_on,\
     sys_updated_on,sys_mod_count,close_notes";
 /// The template of a standard change: its record names the version that was current when it was made.
 const TEMPLATE: &str = "std_change_producer_version.std_change_producer";
@@ -90,7 +90,8 @@ pub(crate) fn change(row: &Row<'_>, states: &StateMap) -> Result<ChangeRow, Faul
         correlation_display: row.needed("correlation_display")?,
         change_type: ChangeType::of_name(row.needed("type")?.trim()),
         template: row.text(TEMPLATE).filter(|template| !template.is_empty()),
-        state: row.needed("state")?.trim().parse().ok().and_then(|number| states.state(number)),
+        parent: row.text("parent").filter(|parent| !parent.is_empty()),
+        state: state(row, states)?,
         approval: approval(&row.needed("approval")?),
         on_hold: row.needed("on_hold")? == "true",
         start: time(&row.needed("start_date")?)?,
@@ -100,6 +101,24 @@ pub(crate) fn change(row: &Row<'_>, states: &StateMap) -> Result<ChangeRow, Faul
         mod_count: row.text("sys_mod_count").unwrap_or_default(),
         close_notes: row.text("close_notes").unwrap_or_default(),
         approvers: Vec::new(),
+    })
+}
+
+fn state(row: &Row<'_>, states: &StateMap) -> Result<Option<ChangeState>, Fault> {
+    Ok(row.needed("state")?.trim().parse().ok().and_then(|number| states.state(number)))
+}
+
+/// A change as a rollback looks back at it.
+pub(crate) fn earlier(row: &Row<'_>, states: &StateMap) -> Result<Earlier, Fault> {
+    let created = time(&row.needed("sys_created_on")?)?;
+    Ok(Earlier {
+        sys_id: row.needed("sys_id")?,
+        number: row.needed("number")?,
+        correlation_id: row.needed("correlation_id")?,
+        correlation_display: row.needed("correlation_display")?,
+        state: state(row, states)?,
+        close_code: row.needed("close_code")?,
+        created: created.ok_or_else(|| Fault::Hidden("the field sys_created_on is empty".into()))?,
     })
 }
 

@@ -45,6 +45,8 @@ pub struct NewChange {
     pub assignment_group: Option<String>,
     /// Configuration item, by name or sys_id.
     pub cmdb_ci: Option<String>,
+    /// `sys_id` of the change that it is linked to.
+    pub parent: Option<String>,
     /// Planned start.
     pub start: Option<DateTime<Utc>>,
     /// Planned end.
@@ -256,6 +258,9 @@ impl ServiceNow {
             if let Some(name) = name {
                 body.insert(field.into(), self.resolve(named, name).await?.into());
             }
+        }
+        if let Some(parent) = &change.parent {
+            body.insert("parent".into(), parent.as_str().into());
         }
         for (field, time) in [("start_date", change.start), ("end_date", change.end)] {
             if let Some(time) = time {

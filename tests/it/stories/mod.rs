@@ -11,6 +11,7 @@ mod patterns;
 mod points;
 mod refused;
 mod rerun;
+mod rollback;
 mod spool;
 mod tools;
 mod truth;

@@ -9,7 +9,7 @@ use interlock_simulators::servicenow::seed::{NETWORK, PAYMENTS_API, TEMPLATE_VER
 use interlock_tests::world::{Deployment, SOON, Setup, World, until};
 use serde_json::Value;
 
-async fn start(example: &'static str) -> World {
+pub(super) async fn start(example: &'static str) -> World {
     Setup { example: Some(example), ..Setup::default() }.start().await
 }
 
@@ -21,14 +21,14 @@ fn deploy_hotfix(world: &World) -> Deployment {
     world.deployment_of(&world.github.start_deployment(&wish).expect("the simulator takes it"))
 }
 
-async fn until_change(world: &World, deployment: &Deployment, state: &str) -> Value {
+pub(super) async fn until_change(world: &World, deployment: &Deployment, state: &str) -> Value {
     until(&format!("a change of deployment {} is in state {state}", deployment.id), SOON, async || {
         world.changes_of(deployment).into_iter().find(|change| change["state"] == state)
     })
     .await
 }
 
-fn number(change: &Value) -> String {
+pub(super) fn number(change: &Value) -> String {
     change["number"].as_str().unwrap_or_default().to_owned()
 }
 

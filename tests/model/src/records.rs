@@ -46,6 +46,7 @@ pub(crate) fn row(number: &str, created: i64, state: ChangeState) -> ChangeRow {
         correlation_display: CORRELATION_DISPLAY.into(),
         change_type: Some(ChangeType::Normal),
         template: None,
+        parent: None,
         state: Some(state),
         approval,
         on_hold: false,

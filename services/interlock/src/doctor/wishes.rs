@@ -11,7 +11,22 @@ use crate::check;
 pub fn of(config: &Config, connection: &str) -> Wishes {
     let default = check::default_service_now(config);
     let gets = |policy: &&Policy| policy.service_now.as_ref().unwrap_or(&default) == connection;
-    Wishes { policies: check::reachable(&config.policies).iter().filter(gets).map(wishes).collect() }
+    let policies = check::reachable(&config.policies).iter().filter(gets);
+    Wishes {
+        policies: policies.flat_map(|policy| [Some(wishes(policy)), of_rollback(policy)]).flatten().collect(),
+    }
+}
+
+/// What the change of a rollback wants otherwise than the policy's others.
+fn of_rollback(policy: &Policy) -> Option<PolicyWishes> {
+    let rollback = policy.rollback.clone()?;
+    let mut policy = policy.clone();
+    policy.name = format!("{}, rollback", policy.name);
+    policy.change.change_type = rollback.change_type;
+    policy.change.template = rollback.template;
+    policy.change.assignment_group = rollback.assignment_group.or(policy.change.assignment_group);
+    policy.change.fields.extend(rollback.fields);
+    Some(wishes(&policy))
 }
 
 fn wishes(policy: &Policy) -> PolicyWishes {
@@ -45,10 +60,12 @@ mod tests {
     fn a_policy_wants_what_is_the_same_for_every_deployment() {
         let text = "connections:\n  one: { kind: servicenow }\n  two: { kind: servicenow }\npolicies:\n  \
                     - name: mine\n    service_now: two\n    change:\n      assignment_group: Network\n      fields:\n        \
-                    risk: \"4\"\n        justification: \"{{ sha }}\"\n";
+                    risk: \"4\"\n        justification: \"{{ sha }}\"\n    rollback: { type: standard, template: Back }\n";
         let config = Config::parse("test.yaml", text, std::iter::empty()).unwrap();
         let wishes = of(&config, "two");
-        assert_eq!(wishes.policies.len(), 1);
+        let rollback = &wishes.policies[1];
+        let wants = (&*rollback.change_type, rollback.template.as_deref(), rollback.group.as_deref());
+        assert_eq!(wants, ("standard", Some("Back"), Some("Network")));
         let policy = &wishes.policies[0];
         assert_eq!((policy.group.as_deref(), &*policy.change_type), (Some("Network"), "normal"));
         assert_eq!(policy.fields["risk"].as_deref(), Some("4"));

@@ -107,6 +107,7 @@ mod tests {
             policy: "default".into(),
             found: false,
             shared_with: None,
+            rolls_back: None,
             ignored_fields: vec![],
         };
         let at = DateTime::from_timestamp(5, 0).unwrap();

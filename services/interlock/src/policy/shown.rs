@@ -45,11 +45,7 @@ fn policies(text: &mut String, considered: &[Considered]) -> std::fmt::Result {
 
 fn change(text: &mut String, answer: &Answer) -> std::fmt::Result {
     let change = &answer.change;
-    let kind = match change.change_type {
-        ChangeType::Normal => "normal",
-        ChangeType::Emergency => "emergency",
-        ChangeType::Standard => "standard",
-    };
+    let kind = kind(change.change_type);
     let moment = |time: chrono::DateTime<chrono::Utc>| time.format(TIME).to_string();
     writeln!(text, "change, in {}", answer.service_now)?;
     let own = [
@@ -70,6 +66,14 @@ fn change(text: &mut String, answer: &Answer) -> std::fmt::Result {
         field(text, name, value)?;
     }
     writeln!(text)
+}
+
+fn kind(change_type: ChangeType) -> &'static str {
+    match change_type {
+        ChangeType::Normal => "normal",
+        ChangeType::Emergency => "emergency",
+        ChangeType::Standard => "standard",
+    }
 }
 
 /// What has several lines stands below its name.
@@ -114,6 +118,13 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
             OnWithdrawal::CancelRun => ", and the run canceled",
         }
     )?;
+    if let Some(rollback) = &terms.rollback {
+        let kind = kind(rollback.change_type);
+        writeln!(
+            text,
+            "  taking back a deployment that failed gets a change of type {kind}, linked to the failed one"
+        )?;
+    }
     let close = &terms.close;
     let hours = close.finish_within_hours;
     writeln!(

@@ -1,6 +1,8 @@
 //! The policies: read, checked as far as can be without a deployment, and never without a default.
 
-use interlock_rules::{ChangeType, OWNED_BY_TEMPLATE, Policy, check_template};
+use std::collections::BTreeMap;
+
+use interlock_rules::{ChangeType, OWNED_BY_TEMPLATE, Policy, RollbackTerms, check_template};
 use serde::de::IgnoredAny;
 
 use super::connection::Connection;
@@ -11,7 +13,7 @@ use super::layers::Layers;
 const DEFAULT: &str = "default";
 const LIST: Step<'static> = Step::Key("policies");
 /// What Interlock sets itself, or what stands under a key of its own.
-const NOT_A_FIELD: [&str; 11] = [
+const NOT_A_FIELD: [&str; 12] = [
     "type",
     "std_change_producer_version",
     "state",
@@ -21,6 +23,7 @@ const NOT_A_FIELD: [&str; 11] = [
     "short_description",
     "assignment_group",
     "cmdb_ci",
+    "parent",
     "start_date",
     "end_date",
 ];
@@ -57,6 +60,15 @@ fn read_list(document: &Document) -> Result<Vec<Policy>, Faults> {
     faults.into_result().map(|()| Vec::new())
 }
 
+/// What of a change hangs on its type.
+struct Asked<'a> {
+    /// Where it stands in the policy.
+    key: &'static str,
+    change_type: ChangeType,
+    template: Option<&'a str>,
+    fields: &'a BTreeMap<String, String>,
+}
+
 /// Notes what is wrong with values that are well-formed.
 struct Checker<'c> {
     document: &'c Document,
@@ -72,7 +84,7 @@ impl Checker<'_> {
                 self.refuse(index, &["name"], what, "give each its own name: it stands in events and notes");
             }
             self.check_connection(index, policy);
-            self.check_type(index, policy);
+            self.check_types(index, policy);
             self.check_templates(index, policy);
             self.check_times(index, policy);
             self.check_size(index, policy);
@@ -96,30 +108,40 @@ impl Checker<'_> {
         }
     }
 
+    fn check_types(&mut self, index: usize, policy: &Policy) {
+        let Policy { change, rollback, .. } = policy;
+        let (template, fields) = (change.template.as_deref(), &change.fields);
+        self.check_type(index, Asked { key: "change", change_type: change.change_type, template, fields });
+        if let Some(RollbackTerms { change_type, template, fields, .. }) = rollback {
+            let template = template.as_deref();
+            self.check_type(index, Asked { key: "rollback", change_type: *change_type, template, fields });
+        }
+    }
+
     /// A standard change is made from its template, and only such a one.
-    fn check_type(&mut self, index: usize, policy: &Policy) {
-        let change = &policy.change;
-        let is_standard = change.change_type == ChangeType::Standard;
-        let template = change.template.as_deref().map(str::trim);
+    fn check_type(&mut self, index: usize, asked: Asked<'_>) {
+        let Asked { key, change_type, template, fields } = asked;
+        let is_standard = change_type == ChangeType::Standard;
+        let template = template.map(str::trim);
         if is_standard && template.is_none_or(str::is_empty) {
             let what = "a standard change is made from a template".to_owned();
-            self.refuse(index, &["change"], what, "write template: <name or sys_id of a published template>");
+            self.refuse(index, &[key], what, "write template: <name or sys_id of a published template>");
         }
         if !is_standard && template.is_some() {
             let what = "only a standard change has a template".to_owned();
-            self.refuse(index, &["change", "template"], what, "leave it out, or write type: standard");
+            self.refuse(index, &[key, "template"], what, "leave it out, or write type: standard");
         }
-        for field in
-            change.fields.keys().filter(|field| is_standard && OWNED_BY_TEMPLATE.contains(&field.as_str()))
+        for field in fields.keys().filter(|field| is_standard && OWNED_BY_TEMPLATE.contains(&field.as_str()))
         {
             let what = "a standard change takes this from its template alone".to_owned();
-            self.refuse(index, &["change", "fields", field], what, "leave it out, or say it in work_notes");
+            self.refuse(index, &[key, "fields", field], what, "leave it out, or say it in work_notes");
         }
-        for field in change.fields.keys().filter(|field| NOT_A_FIELD.contains(&field.as_str())) {
+        for field in fields.keys().filter(|field| NOT_A_FIELD.contains(&field.as_str())) {
             let what = "this is never taken from a policy's fields".to_owned();
-            let cure =
-                "leave it out: type, template, texts, group and times have keys of their own under `change`";
-            self.refuse(index, &["change", "fields", field], what, cure);
+            let cure = format!(
+                "leave it out: type, template, texts, group and times have keys of their own under `{key}`"
+            );
+            self.refuse(index, &[key, "fields", field], what, &cure);
         }
     }
 
@@ -132,6 +154,12 @@ impl Checker<'_> {
         }
         for (field, template) in &policy.change.fields {
             self.check_template(index, &["change", "fields", field], template);
+        }
+        if let Some(rollback) = &policy.rollback {
+            self.check_template(index, &["rollback", "short_description"], &rollback.short_description);
+            for (field, template) in &rollback.fields {
+                self.check_template(index, &["rollback", "fields", field], template);
+            }
         }
     }
 

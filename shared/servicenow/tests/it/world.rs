@@ -178,6 +178,7 @@ pub fn new_change() -> NewChange {
         description: "Interlock holds this deployment until this change is approved.".into(),
         assignment_group: Some("Change Management".into()),
         cmdb_ci: None,
+        parent: None,
         start: None,
         end: None,
         fields: BTreeMap::new(),

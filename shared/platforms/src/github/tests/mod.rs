@@ -205,6 +205,7 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         correlation_display: "Interlock".into(),
         change_type: Some(ChangeType::Normal),
         template: None,
+        parent: None,
         state: Some(ChangeState::Scheduled),
         approval: Approval::Approved,
         on_hold: false,

@@ -11,6 +11,21 @@ fn policies_of_the_file_come_first_and_their_default_takes_its_place() {
 }
 
 #[test]
+fn the_change_of_a_rollback_is_checked_as_any_other() {
+    let said = faults("policies: [{ name: a, rollback: { type: standard } }]");
+    assert!(said.contains("policies[0].rollback: a standard change is made from a template"), "{said}");
+    let said = faults("policies: [{ name: a, rollback: { fields: { parent: x, state: '1', u_a: '{{' } } }]");
+    for what in
+        ["rollback.fields.parent: this is", "rollback.fields.state: this is", "rollback.fields.u_a: template"]
+    {
+        assert!(said.contains(what), "{what} is missing:\n{said}");
+    }
+    assert!(faults("policies: [{ name: a, rollback: { tpye: normal } }]").contains("did you mean `type`?"));
+    let policies = load("policies: [{ name: a, rollback: {} }]").unwrap().policies;
+    assert!(policies[0].rollback.is_some() && policies[1].rollback.is_none(), "off by default");
+}
+
+#[test]
 fn what_a_policy_says_is_checked_before_a_deployment_needs_it() {
     let text = "\
 connections:
