@@ -183,6 +183,17 @@ impl ChangeRow {
         self.approvers.iter().find(|row| row.state == "rejected")
     }
 
+    /// A person rejected it, and nobody has overruled that: the record is not approved and scheduled again by an
+    /// approval that was given later. The rows of a first round may stand beside those of the second.
+    #[must_use]
+    pub fn standing_rejection(&self) -> Option<&ApproverRow> {
+        let approvals = self.approvers.iter().filter(|row| row.state == "approved");
+        let last = approvals.filter_map(|row| row.at).max();
+        let approved = self.is_approved() && self.state >= Some(ChangeState::Scheduled);
+        let overruled = |row: &ApproverRow| approved && row.at.is_some_and(|at| Some(at) < last);
+        self.approvers.iter().find(|row| row.state == "rejected" && !overruled(row))
+    }
+
     /// The record says that it is approved. A standard change is so by its template once it is Scheduled: some
     /// instances write that into `approval`, others leave it as it was. What is asked for is not given.
     #[must_use]

@@ -120,9 +120,13 @@ pub fn may_release(inputs: ReleaseInputs<'_>) -> Verdict {
         Err(reason) => return Verdict::Wait { reason, until: None },
     };
     let state = row.state.unwrap_or(ChangeState::New);
-    if let Some(reason) = rejection(row, state, inputs.highest) {
-        return match inputs.terms.approval.on_rejection {
-            OnRejection::Wait if state != ChangeState::Canceled => Verdict::Wait { reason, until: None },
+    let on_rejection = inputs.terms.approval.on_rejection;
+    if let Some(reason) = rejection(row, state, inputs.highest, on_rejection) {
+        return match on_rejection {
+            OnRejection::Wait if state != ChangeState::Canceled => {
+                let reason = format!("{reason}; it may be submitted again until the deadline");
+                Verdict::Wait { reason, until: None }
+            }
             _ => Verdict::Reject { reason },
         };
     }
@@ -174,7 +178,13 @@ fn readable(inputs: ReleaseInputs<'_>) -> Result<&ChangeRow, String> {
     }
 }
 
-fn rejection(row: &ChangeRow, state: ChangeState, highest: Option<ChangeState>) -> Option<String> {
+/// Where the policy waits, people may overrule a rejection; elsewhere any rejection was the end.
+fn rejection(
+    row: &ChangeRow,
+    state: ChangeState,
+    highest: Option<ChangeState>,
+    on_rejection: OnRejection,
+) -> Option<String> {
     let number = &row.number;
     if state == ChangeState::Canceled {
         return Some(format!("{number} was canceled"));
@@ -182,7 +192,11 @@ fn rejection(row: &ChangeRow, state: ChangeState, highest: Option<ChangeState>) 
     if matches!(state, ChangeState::Review | ChangeState::Closed) {
         return None;
     }
-    if let Some(approver) = row.rejection() {
+    let by = match on_rejection {
+        OnRejection::Reject => row.rejection(),
+        OnRejection::Wait => row.standing_rejection(),
+    };
+    if let Some(approver) = by {
         return Some(format!("{} rejected {number}", approver.by));
     }
     if row.approval == Approval::Rejected {
@@ -256,7 +270,7 @@ pub fn withdrawn(reading: &Reading, whose: &dyn Whose, sys_id: &str) -> Option<S
             Some(format!("{number} went back to {state:?} after the release"))
         }
         ChangeState::Scheduled | ChangeState::Implement => {
-            match (row.is_approved(), row.rejection(), row.on_hold) {
+            match (row.is_approved(), row.standing_rejection(), row.on_hold) {
                 (_, Some(approver), _) => {
                     Some(format!("{} rejected {number} after the release", approver.by))
                 }

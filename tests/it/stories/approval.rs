@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use interlock_events::AttributesReader;
 use interlock_simulators::github::{Fault, FaultKind, Outcome};
 use interlock_tests::world::{SOON, World, until};
 
@@ -67,6 +68,37 @@ async fn rejection_in_servicenow_rejects_the_gate_and_cancels_the_change() {
     world.until_told(&deployment, "approval.rejected").await;
     world.until_told(&deployment, "change.canceled").await;
     world.judge_not_released(&deployment);
+}
+
+#[tokio::test]
+async fn a_rejected_change_that_people_submit_again_and_approve_releases_where_the_policy_waits() {
+    let policy = "    approval: { on_rejection: wait }";
+    let world = interlock_tests::world::Setup { policy, ..Default::default() }.start().await;
+    let deployment = world.deploy(REPOSITORY);
+    let number = world.until_asked(&deployment).await;
+    world.service_now.reject(&number, None, "the test plan is missing").expect("somebody is asked");
+    until("people read at GitHub that it may be submitted again", SOON, async || {
+        let reports = world.at_github(&deployment).reports;
+        reports.into_iter().find(|report| report.contains("may be submitted again"))
+    })
+    .await;
+    assert_eq!(world.at_github(&deployment).gate, "open");
+    world.until_state(&number, "-5").await;
+    let rejected_at = chrono::Utc::now();
+    world.service_now.submit(&number).expect("a person may submit it again");
+    until("times on the wire are whole seconds", SOON, async || {
+        (chrono::Utc::now() - rejected_at > TimeDelta::seconds(1)).then_some(())
+    })
+    .await;
+    world.approve(&number);
+    world.until_gate(&deployment, "approved").await;
+    world.until_state(&number, "-1").await;
+    world.succeed(&deployment).await;
+    world.until_state(&number, "3").await;
+    world.judge_released(&deployment);
+    let told = world.events_of(&deployment).await;
+    let withdrawn = told.iter().filter(|event| event.ty().contains("withdrawn")).count();
+    assert_eq!(withdrawn, 0, "the first round's rejection takes nothing back");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 use super::*;
 use crate::policy::ChangeType;
 use crate::policy::tests::{deployment, terms};
+use crate::record::ApproverRow;
 use crate::record::tests::{approver, at, row};
 use crate::run::tests::run;
 use interlock_events::{CorrelationId, Outcome};
@@ -148,6 +149,42 @@ fn a_policy_may_wait_for_a_rejected_change_but_not_for_a_canceled_one() {
     assert!(waits(&judge(&patient)));
     patient.rows = Ok(vec![row("CHG1", ChangeState::Canceled)]);
     assert!(matches!(judge(&patient), Verdict::Reject { .. }));
+}
+
+/// Rows of the first round may stand beside those of the second, or be gone.
+#[test]
+fn a_rejection_that_people_overruled_releases_where_the_policy_waits() {
+    let (no, yes) = (approver("rejected", 30), approver("approved", 40));
+    let rounds =
+        [(vec![no.clone(), yes.clone()], true), (vec![yes.clone()], true), (vec![no.clone()], false)];
+    for (approvers, overruled) in rounds {
+        let mut patient = approved();
+        patient.terms.approval.on_rejection = OnRejection::Wait;
+        let change = ChangeRow { approvers: approvers.clone(), ..row("CHG1", ChangeState::Scheduled) };
+        patient.rows = Ok(vec![change.clone()]);
+        let verdict = judge(&patient);
+        assert_eq!(matches!(verdict, Verdict::Release(_)), overruled, "{approvers:?}: {verdict:?}");
+        for state in [ChangeState::New, ChangeState::Assess, ChangeState::Authorize] {
+            patient.rows = Ok(vec![ChangeRow { state: Some(state), ..change.clone() }]);
+            assert!(waits(&judge(&patient)), "{state:?} {approvers:?}");
+        }
+        patient.rows = Ok(vec![ChangeRow { approval: Approval::Requested, ..change }]);
+        assert!(waits(&judge(&patient)), "{approvers:?}");
+    }
+    let strict = of_row(|row| row.approvers = vec![no, yes]);
+    assert!(matches!(strict, Verdict::Reject { .. }), "any rejection is the end: {strict:?}");
+}
+
+#[test]
+fn a_rejection_that_is_not_older_than_every_approval_stands() {
+    let mut patient = approved();
+    patient.terms.approval.on_rejection = OnRejection::Wait;
+    let unknown = || ApproverRow { at: None, ..approver("rejected", 0) };
+    for late in [approver("rejected", 40), approver("rejected", 41), unknown()] {
+        let approvers = vec![approver("approved", 40), late];
+        patient.rows = Ok(vec![ChangeRow { approvers, ..row("CHG1", ChangeState::Scheduled) }]);
+        assert!(waits(&judge(&patient)));
+    }
 }
 
 #[test]
@@ -355,5 +392,7 @@ fn after_a_release_the_record_must_go_on_permitting() {
     assert!(check(ChangeRow { on_hold: true, ..implement() }).is_some());
     assert!(check(ChangeRow { approval: Approval::Requested, ..implement() }).is_some());
     assert!(check(ChangeRow { approvers: vec![approver("rejected", 70)], ..implement() }).is_some());
+    let overruled = vec![approver("rejected", 30), approver("approved", 40)];
+    assert_eq!(check(ChangeRow { approvers: overruled, ..implement() }), None, "it was approved since");
     assert_eq!(check(ChangeRow { state: None, ..implement() }), None, "what is unknown proves nothing");
 }

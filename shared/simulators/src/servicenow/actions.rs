@@ -61,6 +61,15 @@ impl ServiceNow {
         })
     }
 
+    /// Submits a change for approval as a person, for the first time or again; earlier answers stay in its approvals.
+    pub fn submit(&self, change: &str) -> Result<(), ControlError> {
+        self.with_world(|world| {
+            let sys_id = sys_id_of(world, change)?;
+            approvals::submit(world, &sys_id);
+            Ok(())
+        })
+    }
+
     /// Writes fields of a change as a person with every right, past the state model.
     pub fn set(&self, change: &str, fields: &[(&str, &str)]) -> Result<(), ControlError> {
         self.with_world(|world| {

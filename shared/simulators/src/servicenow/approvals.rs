@@ -264,6 +264,14 @@ fn pass(world: &mut World, change: &str) {
     }
 }
 
+/// Takes a change to its first level and asks.
+pub(super) fn submit(world: &mut World, change: &str) {
+    let emergency = world.row("change_request", change).is_some_and(|row| row.get("type") == "emergency");
+    let first = if emergency { AUTHORIZE } else { ASSESS };
+    changes::move_by_platform(world, change, first, "requested");
+    ask(world, change);
+}
+
 /// Takes an approval back: the change waits on its first level again and new people are asked.
 pub(super) fn revoke(world: &mut World, change: &str) {
     set_rows(world, change, "approved", "cancelled");

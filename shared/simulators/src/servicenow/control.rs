@@ -79,6 +79,7 @@ pub(super) fn router(sim: &ServiceNow) -> Router {
         .route("/__sim/changes/{change}/approve", post(approve))
         .route("/__sim/changes/{change}/reject", post(reject))
         .route("/__sim/changes/{change}/revoke", post(revoke))
+        .route("/__sim/changes/{change}/submit", post(submit))
         .route("/__sim/changes/{change}/set", post(set))
         .route("/__sim/records/{table}", get(records).post(insert))
         .route("/__sim/users", post(add_user))
@@ -182,6 +183,11 @@ async fn reject(State(sim): State<ServiceNow>, Path(change): Path<String>, body:
 
 async fn revoke(State(sim): State<ServiceNow>, Path(change): Path<String>) -> Answer {
     sim.revoke(&change)?;
+    Ok(Json(json!(sim.change(&change))))
+}
+
+async fn submit(State(sim): State<ServiceNow>, Path(change): Path<String>) -> Answer {
+    sim.submit(&change)?;
     Ok(Json(json!(sim.change(&change))))
 }
 
