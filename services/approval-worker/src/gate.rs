@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use interlock_events::{ChangeRef, CorrelationId, DeploymentRequested, Event, GateHandle, KeyHash};
 use interlock_rules::{
-    Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, RollbackTerms, SIBLINGS_KEPT, SharedGate,
-    Sibling, Terms,
+    Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, Party, Person, RollbackTerms, SIBLINGS_KEPT,
+    SharedGate, Sibling, Terms,
 };
 use interlock_servicenow::Known;
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,12 @@ pub(crate) struct GateState {
     /// `sys_id` of the template that the terms promise, once the instance has told it.
     #[serde(default)]
     pub template: Option<String>,
+    /// Who set the run off and who wrote its commit, where the terms look at that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub people: Vec<Person>,
+    /// The same, and who they are in ServiceNow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parties: Option<Vec<Party>>,
     /// When it must be decided, as far as the record was last known.
     pub deadline: DateTime<Utc>,
     /// The attempt that it is of, once that is known.
@@ -164,6 +170,8 @@ impl GateState {
             revision: 0,
             terms,
             template: None,
+            people: Vec::new(),
+            parties: None,
             deadline,
             attempt,
             change: None,

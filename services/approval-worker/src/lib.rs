@@ -12,6 +12,7 @@ mod read;
 mod released;
 mod report;
 mod rollback;
+mod separation;
 mod subscribers;
 mod sweep;
 #[cfg(test)]

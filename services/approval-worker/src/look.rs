@@ -146,17 +146,8 @@ impl Desk {
             // Who cannot be told apart now is read before the answer.
             let _ = self.read_siblings(gate, state, platform).await;
         }
-        let reading = match self.learn_template(state).await {
-            Ok(()) => self.read_record(gate, state).await,
-            Err(unread) => Err(unread),
-        };
-        let reading = match reading {
-            Ok(reading) => match self.learn_rollback(gate, state, &reading).await {
-                Ok(true) => return Looked::again(Duration::from_secs(1)),
-                Ok(false) => Ok(reading),
-                Err(unread) => Err(unread),
-            },
-            Err(unread) => Err(unread),
+        let Some(reading) = self.read_with_what_it_hangs_on(gate, state).await else {
+            return Looked::again(Duration::from_secs(1));
         };
         self.learn(gate, state, platform, &reading);
         // A reading that failed says nothing against what was read before.
@@ -197,6 +188,29 @@ impl Desk {
             Verdict::AskPlatform => self.permit(gate, state, platform).await,
             // Both need the run, which was not read for this verdict.
             Verdict::Lost { .. } | Verdict::Release(_) => Looked::again(Duration::from_secs(1)),
+        }
+    }
+
+    /// The record, and before it what its judgement hangs on; `None`: it is to be judged by other terms.
+    async fn read_with_what_it_hangs_on(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+    ) -> Option<Result<Reading, Unread>> {
+        if let Err(unread) = self.learn_template(state).await {
+            return Some(Err(unread));
+        }
+        if let Err(unread) = self.learn_parties(state).await {
+            return Some(Err(unread));
+        }
+        let reading = match self.read_record(gate, state).await {
+            Ok(reading) => reading,
+            Err(unread) => return Some(Err(unread)),
+        };
+        match self.learn_rollback(gate, state, &reading).await {
+            Ok(true) => None,
+            Ok(false) => Some(Ok(reading)),
+            Err(unread) => Some(Err(unread)),
         }
     }
 
@@ -269,6 +283,7 @@ impl Desk {
             highest: state.highest,
             terms: &state.terms,
             template: state.template.as_deref(),
+            parties: state.parties.as_deref(),
             now,
         })
     }

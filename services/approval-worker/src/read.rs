@@ -99,6 +99,7 @@ impl Desk {
         state.run_read = Some(self.context.clock.now());
         state.run_read_whole = state.run_read;
         state.run_mark.clone_from(&run.mark);
+        state.note_people(&run.people);
         if state.attempt.is_none() && !run.superseded && run.phase == RunPhase::Waiting {
             state.attempt = run.attempt;
         }

@@ -17,6 +17,7 @@ mod release;
 mod report;
 mod rollback;
 mod run;
+mod separation;
 mod shared;
 mod step;
 mod text;
@@ -38,6 +39,7 @@ pub use release::{PERMIT_LIFETIME, Permit, ReleaseInputs, Verdict, may_release, 
 pub use report::{REPORTS_MAX, Report, Waiting, report};
 pub use rollback::{Earlier, Rollback, RollbackTerms, may_take_back, rollback};
 pub use run::{Answer, RunPhase, RunReading};
+pub use separation::{Part, Party, Person, SeparationTerms, UnknownPerson, broken_separation};
 pub use shared::{SIBLINGS_KEPT, SharedGate, Sibling, Whose, together};
 pub use step::{Goal, Step, next_step};
 pub use text::{TemplateFault, check_template, render, render_request};

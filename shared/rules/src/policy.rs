@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::rollback::RollbackTerms;
+use crate::separation::SeparationTerms;
 use crate::when::{Considered, When};
 
 /// One policy of the configuration. Everything but `name` has a default.
@@ -40,6 +41,9 @@ pub struct Policy {
     /// The change of a deployment that takes back one that failed; none: as any other.
     #[serde(default)]
     pub rollback: Option<RollbackTerms>,
+    /// Who may not approve; none: whoever ServiceNow asks.
+    #[serde(default)]
+    pub separation: Option<SeparationTerms>,
 }
 
 /// Type of change (ServiceNow docs, "Change types").
@@ -221,6 +225,9 @@ pub struct Terms {
     /// How the change of a rollback differs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<RollbackTerms>,
+    /// Who may not approve.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub separation: Option<SeparationTerms>,
     /// The failed change that this deployment takes back; the terms are those of its rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolls_back: Option<ChangeRef>,
@@ -247,6 +254,7 @@ impl Policies {
             close: CloseTerms::default(),
             on_withdrawal: OnWithdrawal::default(),
             rollback: None,
+            separation: None,
         });
         Self { policies, default_service_now }
     }
@@ -280,6 +288,7 @@ impl Policies {
             close: policy.close,
             on_withdrawal: policy.on_withdrawal,
             rollback: policy.rollback,
+            separation: policy.separation,
             rolls_back: None,
         }
     }

@@ -119,6 +119,8 @@ pub struct ApproverRow {
     pub state: String,
     /// The approver, for people.
     pub by: String,
+    /// The approver's `sys_id`.
+    pub user: String,
     /// When the row last changed.
     pub at: Option<DateTime<Utc>>,
 }
@@ -291,6 +293,7 @@ pub(crate) mod tests {
             sys_id: "a".repeat(32),
             state: state.into(),
             by: "alice.approver".into(),
+            user: "b".repeat(32),
             at: Some(at(seconds)),
         }
     }

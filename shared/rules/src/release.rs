@@ -9,6 +9,7 @@ use crate::policy::{OnRejection, Terms, WindowRule};
 use crate::promise::broken_promise;
 use crate::record::{Approval, ChangeRow, ChangeState, Reading};
 use crate::run::{RunPhase, RunReading};
+use crate::separation::{Party, broken_separation};
 use crate::shared::Whose;
 
 /// How long a permit is good for after the record was read.
@@ -82,6 +83,8 @@ pub struct ReleaseInputs<'a> {
     pub terms: &'a Terms,
     /// `sys_id` of the template that they promise, where the instance knows it.
     pub template: Option<&'a str>,
+    /// Who may not approve, where the terms look at that; `None`: it is not known yet.
+    pub parties: Option<&'a [Party]>,
     /// Our clock.
     pub now: DateTime<Utc>,
 }
@@ -149,6 +152,9 @@ pub fn may_release(inputs: ReleaseInputs<'_>) -> Verdict {
             reason: format!("{} is {state:?} but not approved", row.number),
             until: None,
         };
+    }
+    if let Some(reason) = broken_separation(row, inputs.terms.separation.as_ref(), inputs.parties) {
+        return Verdict::Wait { reason, until: None };
     }
     in_window(row, inputs).unwrap_or_else(|| permit(row, inputs))
 }

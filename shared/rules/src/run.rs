@@ -4,6 +4,8 @@ use chrono::{DateTime, Utc};
 use interlock_events::Outcome;
 use serde::{Deserialize, Serialize};
 
+use crate::separation::Person;
+
 /// How far the deployment is at its platform.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -70,6 +72,9 @@ pub struct RunReading {
     /// A short text that differs once the run has moved, where the platform has one.
     #[serde(default)]
     pub mark: Option<String>,
+    /// Who set it off, and who wrote its commit, as far as the platform shows.
+    #[serde(default)]
+    pub people: Vec<Person>,
 }
 
 impl RunReading {
@@ -105,6 +110,7 @@ pub(crate) mod tests {
             superseded: false,
             answer: None,
             mark: None,
+            people: Vec::new(),
         }
     }
 

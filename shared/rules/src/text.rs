@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 
 use interlock_events::{ChangeRef, Deployment, DeploymentRequested, Outcome};
 
+use crate::separation::Person;
+
 /// Instructions that one template may take.
 const FUEL: u64 = 10_000;
 /// Longest text that a template may give.
@@ -43,6 +45,11 @@ pub fn render_request(
     failed: Option<&ChangeRef>,
 ) -> Result<String, TemplateFault> {
     fill(template, knows(&request.deployment, None, Some(request.requested_at), failed))
+}
+
+/// Renders `template` for a person: it knows `login`, `name` and `email`.
+pub(crate) fn render_person(template: &str, person: &Person) -> Result<String, TemplateFault> {
+    fill(template, json!({ "login": person.login, "name": person.name, "email": person.email }))
 }
 
 fn knows(

@@ -17,6 +17,9 @@ const TTL: Duration = Duration::from_secs(600);
 /// More names than this are not remembered at once.
 const NAMES_MAX: usize = 10_000;
 
+/// Users of one name or e-mail; as many may be more.
+const USERS_MAX: usize = 20;
+
 /// A table whose rows are referred to by name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Named {
@@ -24,6 +27,8 @@ pub(crate) enum Named {
     ConfigurationItem,
     /// Of a standard change.
     Template,
+    /// By user name or e-mail.
+    User,
 }
 
 impl Named {
@@ -32,6 +37,7 @@ impl Named {
             Self::Group => "sys_user_group",
             Self::ConfigurationItem => "cmdb_ci",
             Self::Template => "std_change_record_producer",
+            Self::User => "sys_user",
         }
     }
 
@@ -40,6 +46,7 @@ impl Named {
             Self::Group => "assignment group",
             Self::ConfigurationItem => "configuration item",
             Self::Template => "standard change template",
+            Self::User => "user",
         }
     }
 
@@ -53,6 +60,13 @@ impl Named {
             Self::Template => Address::new("/api/sn_chg_rest/change/standard/template")
                 .with("sysparm_query", &format!("active=true^name={name}"))
                 .with("sysparm_limit", "2"),
+            // `^OR` binds to the condition before it (ServiceNow docs, "Encoded query strings").
+            Self::User => Address::list(
+                self.table(),
+                &format!("user_name={name}^ORemail={name}^ORDERBYsys_id"),
+                "sys_id,user_name,email",
+                USERS_MAX,
+            ),
         }
     }
 }
@@ -83,6 +97,30 @@ impl Names {
 }
 
 impl ServiceNow {
+    /// The sys_ids of all users of that name or e-mail, remembered for ten minutes; nobody, if the instance shows us
+    /// none, or too many to tell.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn users_of(&self, name: &str) -> Result<Vec<String>, ServiceNowError> {
+        let Ok(value) = query::value(name) else { return Ok(Vec::new()) };
+        let now = self.shared.clock.instant();
+        if let Some(known) = self.shared.names.known(Named::User, name, now) {
+            return Ok(known.split(' ').map(str::to_owned).collect());
+        }
+        let answer = self.get(What::Name, Lane::Gate, Named::User.address(value)).await?;
+        let rows = Row::list(&answer.result);
+        let is =
+            |row: &Row<'_>, field: &str| row.text(field).is_some_and(|its| its.eq_ignore_ascii_case(name));
+        let same = rows.iter().filter(|row| is(row, "user_name") || is(row, "email"));
+        let users: Vec<String> = same.filter_map(|row| row.text("sys_id")).collect();
+        if users.is_empty() || users.len() >= USERS_MAX {
+            return Ok(Vec::new());
+        }
+        self.shared.names.keep(Named::User, name, &users.join(" "), now);
+        Ok(users)
+    }
+
     /// The sys_id of a template of standard changes, by its name or as it stands; a name is remembered for ten minutes.
     ///
     /// # Errors

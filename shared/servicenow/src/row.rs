@@ -129,6 +129,7 @@ pub(crate) fn approver(row: &Row<'_>) -> Result<(String, ApproverRow), Fault> {
         sys_id: row.needed("sys_id")?,
         state: row.needed("state")?,
         by: name.or_else(|| row.text("approver")).unwrap_or_default(),
+        user: row.text("approver").unwrap_or_default(),
         at: row.text("sys_updated_on").as_deref().map(time).transpose()?.flatten(),
     };
     Ok((row.needed("sysapproval")?, approver))

@@ -12,6 +12,7 @@ mod points;
 mod refused;
 mod rerun;
 mod rollback;
+mod separation;
 mod spool;
 mod tools;
 mod truth;

@@ -62,5 +62,6 @@ pub(crate) fn row(number: &str, created: i64, state: ChangeState) -> ChangeRow {
 
 /// An approver row.
 pub(crate) fn approver(state: &str, seconds: i64) -> ApproverRow {
-    ApproverRow { sys_id: "a".repeat(32), state: state.into(), by: "alice".into(), at: Some(at(seconds)) }
+    let (sys_id, user) = ("a".repeat(32), "b".repeat(32));
+    ApproverRow { sys_id, state: state.into(), by: "alice".into(), user, at: Some(at(seconds)) }
 }

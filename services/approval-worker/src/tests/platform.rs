@@ -73,6 +73,7 @@ impl Platform for Gates {
             superseded: false,
             answer: answer.map(|released| Answer { released, ours: true, by: "interlock".into() }),
             mark: Some(format!("{answer:?}")),
+            people: Vec::new(),
         })
     }
     async fn mark(&self, gate: &GateHandle) -> Result<Option<String>, PlatformError> {

@@ -118,6 +118,12 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
             OnWithdrawal::CancelRun => ", and the run canceled",
         }
     )?;
+    if let Some(separation) = &terms.separation {
+        let parts = [("trigger", &separation.trigger), ("author", &separation.author)];
+        let parts: Vec<_> =
+            parts.into_iter().filter(|(_, template)| template.is_some()).map(|(part, _)| part).collect();
+        writeln!(text, "  its {} may not approve it", parts.join(" and "))?;
+    }
     if let Some(rollback) = &terms.rollback {
         let kind = kind(rollback.change_type);
         writeln!(

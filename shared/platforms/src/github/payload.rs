@@ -62,6 +62,24 @@ pub(super) struct RunPart {
     pub html_url: Text,
     pub run_started_at: Text,
     pub updated_at: Text,
+    pub actor: Part<UserPart>,
+    pub triggering_actor: Part<UserPart>,
+    pub head_commit: Part<CommitPart>,
+}
+
+/// `head_commit` of a run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CommitPart {
+    pub author: Part<AuthorPart>,
+}
+
+/// Who wrote a commit, as the commit itself says.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct AuthorPart {
+    pub name: Text,
+    pub email: Text,
 }
 
 /// `repository`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use interlock_events::Deployment;
-use interlock_rules::{RunPhase, RunReading};
+use interlock_rules::{Part, Person, RunPhase, RunReading};
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
@@ -66,7 +66,26 @@ pub(super) async fn read(
         superseded: bound.is_none() && !current,
         answer: answer(&reviews, &gate.environment, &ours),
         mark: Some(mark_of(&run)),
+        people: people(&run),
     })
+}
+
+/// Who pushed or started it, who had it run again, and who wrote its commit (GitHub docs, "REST API endpoints for
+/// workflow runs").
+fn people(run: &RunPart) -> Vec<Person> {
+    let person = |part| Person { part, login: String::new(), name: String::new(), email: String::new() };
+    let triggers =
+        [&run.actor, &run.triggering_actor].into_iter().filter_map(|user| user.get()?.login.owned());
+    let triggers = triggers.map(|login| Person { login, ..person(Part::Trigger) });
+    let author = run.head_commit.get().and_then(|commit| commit.author.get()).map(|author| Person {
+        name: author.name.owned().unwrap_or_default(),
+        email: author.email.owned().unwrap_or_default(),
+        ..person(Part::Author)
+    });
+    let mut people: Vec<Person> = triggers.chain(author).collect();
+    people.sort();
+    people.dedup();
+    people
 }
 
 /// One call: how the run looks as a whole.
@@ -182,5 +201,6 @@ fn gone(now: DateTime<Utc>, deployment: &Deployment) -> RunReading {
         superseded: false,
         answer: None,
         mark: None,
+        people: Vec::new(),
     }
 }

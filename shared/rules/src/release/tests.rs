@@ -4,6 +4,7 @@ use crate::policy::tests::{deployment, terms};
 use crate::record::ApproverRow;
 use crate::record::tests::{approver, at, row};
 use crate::run::tests::run;
+use crate::separation::{Part, Person, SeparationTerms};
 use interlock_events::{CorrelationId, Outcome};
 
 struct Case {
@@ -14,6 +15,7 @@ struct Case {
     highest: Option<ChangeState>,
     terms: Terms,
     template: Option<&'static str>,
+    parties: Option<Vec<Party>>,
     now: DateTime<Utc>,
 }
 
@@ -26,6 +28,7 @@ fn approved() -> Case {
         highest: Some(ChangeState::Scheduled),
         terms: terms(),
         template: None,
+        parties: None,
         now: at(61),
     }
 }
@@ -44,6 +47,7 @@ fn judge(case: &Case) -> Verdict {
         highest: case.highest,
         terms: &case.terms,
         template: case.template,
+        parties: case.parties.as_deref(),
         now: case.now,
     })
 }
@@ -184,6 +188,33 @@ fn a_rejection_that_is_not_older_than_every_approval_stands() {
         let approvers = vec![approver("approved", 40), late];
         patient.rows = Ok(vec![ChangeRow { approvers, ..row("CHG1", ChangeState::Scheduled) }]);
         assert!(waits(&judge(&patient)));
+    }
+}
+
+#[test]
+fn a_change_that_its_author_approved_is_not_released_where_duties_are_separated() {
+    let person = Person {
+        part: Part::Author,
+        login: String::new(),
+        name: "Dana".into(),
+        email: "dana@example.com".into(),
+    };
+    let party = |user: &str| {
+        let users = if user.is_empty() { vec![] } else { vec![user.repeat(32)] };
+        Some(vec![Party { person: person.clone(), sought: "dana@example.com".into(), users }])
+    };
+    let mut case = approved();
+    case.rows = Ok(vec![ChangeRow {
+        approvers: vec![approver("approved", 30)],
+        ..row("CHG1", ChangeState::Scheduled)
+    }]);
+    assert!(matches!(judge(&case), Verdict::Release(_)), "nobody asks who approved it");
+    case.terms.separation = Some(SeparationTerms { trigger: None, ..SeparationTerms::default() });
+    for (parties, released) in [(None, false), (party("b"), false), (party(""), false), (party("c"), true)] {
+        case.parties = parties.clone();
+        let verdict = judge(&case);
+        assert_eq!(matches!(verdict, Verdict::Release(_)), released, "{parties:?}: {verdict:?}");
+        assert!(released || waits(&verdict), "people may still put it right: {verdict:?}");
     }
 }
 

@@ -155,6 +155,21 @@ impl Checker<'_> {
         for (field, template) in &policy.change.fields {
             self.check_template(index, &["change", "fields", field], template);
         }
+        if let Some(separation) = &policy.separation {
+            let templates = [("trigger", &separation.trigger), ("author", &separation.author)];
+            for (key, template) in templates {
+                self.check_template(index, &["separation", key], template.as_deref().unwrap_or_default());
+            }
+            if separation.trigger.is_none() && separation.author.is_none() {
+                let what = "it looks at nobody".to_owned();
+                self.refuse(
+                    index,
+                    &["separation"],
+                    what,
+                    "write a template for trigger or author, or leave it out",
+                );
+            }
+        }
         if let Some(rollback) = &policy.rollback {
             self.check_template(index, &["rollback", "short_description"], &rollback.short_description);
             for (field, template) in &rollback.fields {

@@ -63,6 +63,9 @@ pub struct StartDeployment {
     /// Who pushed; `dana-dev` when absent.
     #[serde(default)]
     pub actor: Option<String>,
+    /// Who wrote the head commit; who pushed, when absent.
+    #[serde(default)]
+    pub author: Option<String>,
     /// So many jobs of the same environment (a matrix); one when absent.
     #[serde(default)]
     pub matrix: Option<u32>,
@@ -152,6 +155,7 @@ pub(super) struct Run {
     pub head_sha: String,
     pub head_branch: String,
     pub actor: String,
+    pub author: String,
     pub status: &'static str,
     pub conclusion: Option<&'static str>,
     pub created_at: DateTime<Utc>,

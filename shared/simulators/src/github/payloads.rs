@@ -53,13 +53,22 @@ impl World {
             "head_branch": run.head_branch, "head_sha": run.head_sha, "event": "push", "pull_requests": [],
             "run_number": run.number, "run_attempt": run.attempt, "status": run.status, "conclusion": run.conclusion,
             "created_at": time(run.created_at), "run_started_at": time(run.started_at), "updated_at": time(run.updated_at),
-            "actor": user, "triggering_actor": user, "referenced_workflows": [],
+            "actor": user, "triggering_actor": user, "referenced_workflows": [], "head_commit": self.commit_json(run),
             "url": url, "html_url": self.run_html_url(run),
             "jobs_url": format!("{url}/jobs"), "logs_url": format!("{url}/logs"), "artifacts_url": format!("{url}/artifacts"),
             "cancel_url": format!("{url}/cancel"), "rerun_url": format!("{url}/rerun"),
             "previous_attempt_url": (run.attempt > 1).then(|| format!("{url}/attempts/{}", run.attempt - 1)),
             "workflow_url": format!("{}/actions/workflows/{WORKFLOW_ID}", self.repository_url(repository)),
             "repository": self.repository_json(repository), "head_repository": self.repository_json(repository),
+        })
+    }
+
+    /// A commit names its author by name and e-mail, not by a login.
+    fn commit_json(&self, run: &Run) -> Value {
+        let author = json!({ "name": run.author, "email": format!("{}@example.com", run.author) });
+        json!({
+            "id": run.head_sha, "message": "Deploy", "timestamp": time(run.created_at), "author": author,
+            "committer": author,
         })
     }
 

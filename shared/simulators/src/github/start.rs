@@ -70,6 +70,7 @@ impl World {
         let sha = wish.sha.clone().unwrap_or_else(|| self.made_up_sha(id));
         let of = &mut self.repositories[repository];
         of.runs.push(id);
+        let actor = wish.actor.clone().unwrap_or_else(|| "dana-dev".into());
         let run = Run {
             id,
             repository,
@@ -77,7 +78,8 @@ impl World {
             attempt: 1,
             head_sha: sha,
             head_branch: wish.git_ref.clone().unwrap_or_else(|| "main".into()),
-            actor: wish.actor.clone().unwrap_or_else(|| "dana-dev".into()),
+            author: wish.author.clone().unwrap_or_else(|| actor.clone()),
+            actor,
             status: "waiting",
             conclusion: None,
             created_at: at,

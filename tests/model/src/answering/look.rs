@@ -71,6 +71,7 @@ fn run_reading(run: Run, read_at: u8) -> RunReading {
         superseded: false,
         answer,
         mark: None,
+        people: Vec::new(),
     }
 }
 
@@ -131,6 +132,7 @@ impl Answering {
             highest: None,
             terms: &GATE_TERMS,
             template: None,
+            parties: None,
             now: moment(state.now),
         })
     }

@@ -88,6 +88,7 @@ static RUN: LazyLock<RunReading> = LazyLock::new(|| RunReading {
     superseded: false,
     answer: None,
     mark: None,
+    people: Vec::new(),
 });
 
 fn row_of(place: usize, row_seen: &Row) -> ChangeRow {
@@ -166,6 +167,7 @@ impl Extras {
             highest: None,
             terms: &TERMS,
             template: None,
+            parties: None,
             now: at(60),
         });
         if let Verdict::Release(permit) = verdict {

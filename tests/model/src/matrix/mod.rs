@@ -143,6 +143,7 @@ impl Matrix {
             superseded: false,
             answer: None,
             mark: None,
+            people: Vec::new(),
         };
         let verdict = may_release(ReleaseInputs {
             whose: &gate,
@@ -154,6 +155,7 @@ impl Matrix {
             highest: None,
             terms: &TERMS,
             template: None,
+            parties: None,
             now: at(60),
         });
         if matches!(verdict, Verdict::Release(_)) {

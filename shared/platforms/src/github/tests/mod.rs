@@ -226,6 +226,7 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         superseded: false,
         answer: None,
         mark: None,
+        people: Vec::new(),
     };
     let verdict = may_release(ReleaseInputs {
         whose: &deployment.key.hash(),
@@ -237,6 +238,7 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         highest: None,
         terms: &Policies::new(Vec::new(), "snow".into()).of(deployment),
         template: None,
+        parties: None,
         now: read_at,
     });
     match verdict {

@@ -1,4 +1,5 @@
 use interlock_events::Outcome;
+use interlock_rules::{Part, Person};
 
 use super::*;
 
@@ -15,6 +16,20 @@ async fn a_held_deployment_waits_and_shows_githubs_time() {
         superseded: false,
         answer: None,
         mark: lab.adapter.mark(&held.gate).await.unwrap(),
+        people: vec![
+            Person {
+                part: Part::Trigger,
+                login: "dana-dev".into(),
+                name: String::new(),
+                email: String::new(),
+            },
+            Person {
+                part: Part::Author,
+                login: String::new(),
+                name: "dana-dev".into(),
+                email: "dana-dev@example.com".into(),
+            },
+        ],
     };
     assert_eq!(lab.read(&held).await, expected);
     assert!(expected.mark.is_some());

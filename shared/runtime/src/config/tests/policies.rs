@@ -26,6 +26,16 @@ fn the_change_of_a_rollback_is_checked_as_any_other() {
 }
 
 #[test]
+fn who_may_not_approve_is_checked_too() {
+    let said = faults("policies: [{ name: a, separation: { trigger: '{{', author: null } }]");
+    assert!(said.contains("policies[0].separation.trigger: template"), "{said}");
+    let said = faults("policies: [{ name: a, separation: { trigger: null, author: null } }]");
+    assert!(said.contains("policies[0].separation: it looks at nobody"), "{said}");
+    let policies = load("policies: [{ name: a, separation: {} }]").unwrap().policies;
+    assert!(policies[0].separation.is_some() && policies[1].separation.is_none(), "off by default");
+}
+
+#[test]
 fn what_a_policy_says_is_checked_before_a_deployment_needs_it() {
     let text = "\
 connections:

@@ -1,0 +1,47 @@
+//! Who may not approve, where the policy separates duties: whom the platform names, and who that is in ServiceNow.
+
+use interlock_rules::{Party, Person};
+
+use crate::Desk;
+use crate::gate::GateState;
+use crate::read::{RECORD_READ_MAX, Unread, unread};
+
+impl GateState {
+    /// Takes over whom the run shows; says whether that differs from what was known.
+    pub(crate) fn note_people(&mut self, people: &[Person]) -> bool {
+        if self.terms.separation.is_none() || self.people == people {
+            return false;
+        }
+        self.people = people.to_vec();
+        self.parties = None;
+        true
+    }
+}
+
+impl Desk {
+    /// Asks ServiceNow who they are. Those whom it does not know are asked for again at each look: somebody may give
+    /// them a user. Without an author or trigger nothing is known.
+    pub(crate) async fn learn_parties(&self, state: &mut GateState) -> Result<(), Unread> {
+        let Some(terms) = state.terms.separation.clone().filter(|_| !state.people.is_empty()) else {
+            return Ok(());
+        };
+        let is_known = |party: &Party| !party.users.is_empty();
+        let done = state.parties.as_ref().is_some_and(|parties| parties.iter().all(is_known));
+        if done || self.context.clock.now() >= state.deadline {
+            return Ok(());
+        }
+        let service_now = self.instance(state).map_err(Unread::until_cured)?;
+        let service_now = service_now.before(self.context.clock.instant() + RECORD_READ_MAX);
+        let mut parties = Vec::new();
+        for person in &state.people {
+            let sought = terms.user_of(person).map_err(|fault| {
+                Unread::until_cured(format!("policy `{}`, `separation`: {fault}", state.terms.policy))
+            })?;
+            let Some(sought) = sought else { continue };
+            let users = service_now.users_of(&sought).await.map_err(unread)?;
+            parties.push(Party { person: person.clone(), sought, users });
+        }
+        state.parties = Some(parties);
+        Ok(())
+    }
+}
