@@ -109,6 +109,16 @@ fn policy_faults(config: &Config, source: &str, text: &str) -> Vec<Fault> {
                 ),
             );
         }
+        let rollback =
+            policy.rollback.as_ref().filter(|rollback| rollback.change_type != ChangeType::Standard);
+        let has_group = |own: &Option<String>| own.is_some() || policy.change.assignment_group.is_some();
+        if names_group && rollback.is_some_and(|rollback| !has_group(&rollback.assignment_group)) {
+            refuse(
+                "rollback.assignment_group",
+                "the change of a rollback without an assignment group does not leave New",
+                "name one there, or under change".to_owned(),
+            );
+        }
     }
     faults
 }
@@ -159,6 +169,18 @@ mod tests {
         assert!(
             faults(&format!("connections:\n  one: {{ kind: servicenow }}\npolicies:\n{policy}")).is_empty()
         );
+    }
+
+    #[test]
+    fn the_change_of_a_rollback_needs_a_group_too() {
+        let text = |more: &str| {
+            let change = "change: { type: standard, template: Clear BGP sessions }";
+            let policy = format!("  - name: default\n    {change}\n    rollback: {{ {more} }}\n");
+            format!("connections:\n  one: {{ kind: servicenow }}\npolicies:\n{policy}")
+        };
+        let found = faults(&text("type: normal"));
+        assert!(found.len() == 1 && found[0].contains("rollback.assignment_group"), "{found:?}");
+        assert!(faults(&text("type: normal, assignment_group: Network")).is_empty());
     }
 
     #[test]
