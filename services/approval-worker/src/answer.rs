@@ -83,7 +83,7 @@ impl Desk {
     }
 
     /// Keeps what was sent, then reads what came of it.
-    async fn answered(
+    pub(crate) async fn answered(
         &self,
         gate: Gate<'_>,
         state: &mut GateState,
@@ -150,6 +150,7 @@ impl Desk {
                 state.unexplained_since.get_or_insert(run.at);
                 Looked::again(self.settle.clamp(Duration::from_secs(1), Duration::from_secs(30)))
             }
+            Conclusion::Released { .. } if state.observes() => self.observed(gate, state),
             Conclusion::Released { unproven } => self.released(gate, state, unproven),
             Conclusion::Rejected => self.rejected(gate, state),
             Conclusion::Lost { reason } => self.lost(gate, state, reason),

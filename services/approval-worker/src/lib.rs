@@ -6,6 +6,7 @@ mod gate;
 mod hint;
 mod lease;
 mod look;
+mod observe;
 mod poll;
 mod projection;
 mod read;

@@ -156,6 +156,9 @@ impl Desk {
         }
         let now = self.context.clock.now();
         let verdict = self.judge(gate, state, &reading, None, now);
+        if state.observes() {
+            return self.observe(gate, state, platform, observed(&verdict)).await;
+        }
         if now >= state.deadline {
             let reason = format!("no approval by the deadline {}: {}", state.deadline, reason_of(&verdict));
             return self.reject(gate, state, platform, reason, true).await;
@@ -380,6 +383,16 @@ impl Desk {
 
     pub(crate) fn fact<T: EventData>(&self, fact: &T) -> Event {
         event("/tenants/default/approval-worker", self.context.clock.now(), fact)
+    }
+}
+
+/// What would have come of a gate that nothing holds.
+fn observed(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Wait { reason, .. } => format!("wait: {reason}"),
+        Verdict::Reject { reason } => format!("reject: {reason}"),
+        Verdict::Lost { reason } => format!("lost: {reason}"),
+        Verdict::AskPlatform | Verdict::Release(_) => "release".into(),
     }
 }
 

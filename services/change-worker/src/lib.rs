@@ -22,7 +22,9 @@ use interlock_rules::Policies;
 use interlock_runtime::worker::{Context, Worker};
 use interlock_servicenow::ServiceNow;
 
-use subscribers::{AbandonChange, CloseChange, FollowDeployment, FollowRun, ImplementChange, NoteWithdrawal};
+use subscribers::{
+    AbandonChange, CloseChange, FollowDeployment, FollowRun, ImplementChange, NoteObservation, NoteWithdrawal,
+};
 use sweep::FindStrays;
 
 /// The name of its queues.
@@ -54,6 +56,7 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(FollowRun { desk: desk.clone() })
         .subscribe(AbandonChange::<GateRejected>::new(desk.clone()))
         .subscribe(AbandonChange::<GateLost>::new(desk.clone()))
+        .subscribe(NoteObservation { desk: desk.clone() })
         .subscribe(NoteWithdrawal { desk: desk.clone() })
         .every(sweep::INTERVAL, "sweep of open changes", FindStrays { desk })
 }

@@ -5,7 +5,7 @@ mod secrets;
 
 use std::path::Path;
 
-use interlock_rules::{ChangeType, Policy, When};
+use interlock_rules::{ChangeType, Mode, Policy, When};
 use interlock_runtime::config::{Config, Fault, Faults, Origin};
 use interlock_servicenow::KIND as SERVICE_NOW;
 
@@ -21,6 +21,12 @@ pub async fn run(file: Option<&Path>, with_broker: bool, skip_secrets: bool) -> 
         }
         found
     })?;
+    for policy in reachable(&config.policies).iter().filter(|policy| policy.mode == Mode::Observe) {
+        say::fault(format_args!(
+            "warning: policy `{}` only observes: its gates are released without approval",
+            policy.name
+        ));
+    }
     for warning in secrets::warnings(&config) {
         say::fault(format_args!("warning: {warning}"));
     }

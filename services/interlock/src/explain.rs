@@ -97,7 +97,7 @@ fn now(story: &[&LogEntry], gate: Option<&gate::Gate>) -> String {
             .find(|entry| types.contains(&words::short(entry.event.ty())))
             .map(|entry| &entry.event)
     };
-    let decided = said(&["gate.released", "gate.rejected", "gate.lost", "gate.bypassed"]);
+    let decided = said(&["gate.released", "gate.rejected", "gate.lost", "gate.bypassed", "gate.observed"]);
     let at_rest = said(&["change.closed", "change.canceled", "change.failed"]);
     match (at_rest.or(decided), gate) {
         (Some(event), _) => words::tell(event).what,

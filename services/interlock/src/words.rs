@@ -55,6 +55,9 @@ fn what(ty: &str, data: &Value) -> String {
         "change.opened" if data["shared_with"].is_string() => {
             format!("{number} covers it too: it shares the gate of deployment {}", text("/shared_with"))
         }
+        "change.opened" if data["rolls_back"].is_object() => {
+            format!("{number} opened in ServiceNow: it takes back {}", text("/rolls_back/number"))
+        }
         "change.opened" if data["found"] == true => format!("{number} was there already"),
         "change.opened" => format!("{number} opened in ServiceNow, by policy {}", text("/policy")),
         "change.updated" => format!("{number} is in {}", state_name(data["state"].as_i64())),
@@ -66,6 +69,13 @@ fn what(ty: &str, data: &Value) -> String {
         "approval.expired" => format!("nobody approved in time: {}", text("/reason")),
         "approval.withdrawn" => format!("the approval of {number} was withdrawn: {}", text("/reason")),
         "gate.released" => format!("the gate is released on {number}"),
+        "gate.observed" => {
+            format!(
+                "released without a permit: policy {} only observes; else: {}",
+                text("/policy"),
+                text("/instead_of")
+            )
+        }
         "gate.rejected" => format!("the gate is rejected: {}", text("/reason")),
         "gate.lost" => format!("the gate is gone: {}", text("/reason")),
         "gate.bypassed" => format!("the gate was passed without us, by {}", text("/by")),

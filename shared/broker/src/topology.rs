@@ -5,7 +5,8 @@
 
 use interlock_events::{
     ApprovalWithdrawn, ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentRequested,
-    DeploymentStarted, EventData, GateLost, GateRejected, GateReleased, RecordChanged, RunFinished,
+    DeploymentStarted, EventData, GateLost, GateObserved, GateRejected, GateReleased, RecordChanged,
+    RunFinished,
 };
 use interlock_runtime::ports::broker::Tier;
 
@@ -56,6 +57,7 @@ pub const WORKERS: &[Worker] = &[
             GateReleased::TYPE,
             GateRejected::TYPE,
             GateLost::TYPE,
+            GateObserved::TYPE,
             ApprovalWithdrawn::TYPE,
         ],
     },

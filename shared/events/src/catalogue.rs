@@ -64,6 +64,7 @@ pub fn catalogue() -> Vec<Entry> {
         entry::<ApprovalExpired>("approval-worker"),
         entry::<ApprovalWithdrawn>("approval-worker, change-worker"),
         entry::<GateReleased>("approval-worker"),
+        entry::<GateObserved>("approval-worker"),
         entry::<GateRejected>("approval-worker"),
         entry::<GateLost>("approval-worker"),
         entry::<GateBypassed>("approval-worker"),

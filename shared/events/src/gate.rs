@@ -56,6 +56,23 @@ pub struct GateReleased {
 }
 once_per_deployment!(GateReleased, "io.interlock.gate.released.v1");
 
+/// The platform lets the pipeline go on, and no record permitted that: the policy only observes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateObserved {
+    /// The occurrence.
+    pub key: DeploymentKey,
+    /// The change, where there was one by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change: Option<ChangeRef>,
+    /// The policy that observes.
+    pub policy: String,
+    /// What would have been said of the record.
+    pub instead_of: String,
+    /// When the answer was given.
+    pub at: DateTime<Utc>,
+}
+once_per_deployment!(GateObserved, "io.interlock.gate.observed.v1");
+
 /// The pipeline was told to stop, and shows it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateRejected {

@@ -26,6 +26,6 @@ pub use envelope::{
     with_traceparent,
 };
 pub use fault::{FaultRaised, FaultResolved, Resolution};
-pub use gate::{GateBypassed, GateHandle, GateLost, GateRejected, GateReleased};
+pub use gate::{GateBypassed, GateHandle, GateLost, GateObserved, GateRejected, GateReleased};
 pub use key::{CORRELATION_DISPLAY, CorrelationId, DeploymentKey, KeyHash, NotAKeyHash};
 pub use record::RecordChanged;

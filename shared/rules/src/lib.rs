@@ -30,12 +30,12 @@ pub use draft::{Draft, draft};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
 pub use pace::{Glances, has_not_moved, run_look_after};
 pub use policy::{
-    ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, OWNED_BY_TEMPLATE, OnRejection, OnWithdrawal,
+    ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, Mode, OWNED_BY_TEMPLATE, OnRejection, OnWithdrawal,
     Policies, Policy, Terms, WindowRule,
 };
 pub use promise::broken_promise;
 pub use record::{Approval, ApproverRow, CANCELED_MARK, ChangeRow, ChangeState, Reading, WITHDRAWN_MARK};
-pub use release::{PERMIT_LIFETIME, Permit, ReleaseInputs, Verdict, may_release, withdrawn};
+pub use release::{PERMIT_LIFETIME, Permit, ReleaseInputs, Verdict, may_observe, may_release, withdrawn};
 pub use report::{REPORTS_MAX, Report, Waiting, report};
 pub use rollback::{Earlier, Rollback, RollbackTerms, may_take_back, rollback};
 pub use run::{Answer, RunPhase, RunReading};

@@ -23,6 +23,9 @@ pub struct Policy {
     /// Name of the ServiceNow connection that gets the change; the only one, if absent.
     #[serde(default)]
     pub service_now: Option<String>,
+    /// Whether it holds deployments.
+    #[serde(default)]
+    pub mode: Mode,
     /// The change.
     #[serde(default)]
     pub change: ChangeTerms,
@@ -44,6 +47,17 @@ pub struct Policy {
     /// Who may not approve; none: whoever ServiceNow asks.
     #[serde(default)]
     pub separation: Option<SeparationTerms>,
+}
+
+/// Whether a policy holds deployments.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// No gate is released before its record permits it.
+    #[default]
+    Enforce,
+    /// Each gate is released, whatever its record says; that is told each time.
+    Observe,
 }
 
 /// Type of change (ServiceNow docs, "Change types").
@@ -212,6 +226,9 @@ pub struct Terms {
     pub policy: String,
     /// Name of the ServiceNow connection.
     pub service_now: String,
+    /// Whether it holds deployments.
+    #[serde(default)]
+    pub mode: Mode,
     /// The change.
     pub change: ChangeTerms,
     /// How long, and what a rejection means.
@@ -248,6 +265,7 @@ impl Policies {
             name: "default".into(),
             when: When::default(),
             service_now: None,
+            mode: Mode::default(),
             change: ChangeTerms::default(),
             approval: ApprovalTerms::default(),
             window: WindowRule::default(),
@@ -282,6 +300,7 @@ impl Policies {
         Terms {
             policy: policy.name,
             service_now: policy.service_now.unwrap_or_else(|| self.default_service_now.clone()),
+            mode: policy.mode,
             change: policy.change,
             approval: policy.approval,
             window: policy.window,

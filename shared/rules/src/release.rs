@@ -1,11 +1,11 @@
-//! May this gate be released now? The only maker of a [`Permit`].
+//! May this gate be released now? The only maker of a [`Permit`]: by the record, or, by a policy that observes, by name.
 
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::canonical::canonical;
-use crate::policy::{OnRejection, Terms, WindowRule};
+use crate::policy::{Mode, OnRejection, Terms, WindowRule};
 use crate::promise::broken_promise;
 use crate::record::{Approval, ChangeRow, ChangeState, Reading};
 use crate::run::{RunPhase, RunReading};
@@ -20,7 +20,7 @@ const SKEW_SECONDS_MAX: i64 = 60;
 
 /// The right to release one gate, once, within five seconds after its change was read.
 ///
-/// Not to be cloned, stored or read back: [`may_release`] alone makes one.
+/// Not to be cloned, stored or read back: [`may_release`] alone makes one, and [`may_observe`] where nothing is held.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Permit {
     sys_id: String,
@@ -157,6 +157,20 @@ pub fn may_release(inputs: ReleaseInputs<'_>) -> Verdict {
         return Verdict::Wait { reason, until: None };
     }
     in_window(row, inputs).unwrap_or_else(|| permit(row, inputs))
+}
+
+/// The right to release a gate that its policy only observes: the record has no say, but the run must be read at
+/// `now`, be the one that asked, and wait. `None` for every other policy.
+#[must_use]
+pub fn may_observe(
+    terms: &Terms,
+    run: &RunReading,
+    (sha, attempt): (&str, Option<u32>),
+    now: DateTime<Utc>,
+) -> Option<Permit> {
+    let observes = terms.mode == Mode::Observe && not_there(run, sha, attempt).is_none();
+    let nobody = String::new;
+    observes.then(|| Permit { sys_id: nobody(), number: nobody(), approvers: Vec::new(), read_at: now })
 }
 
 /// The canonical row, if all of the record can be trusted.

@@ -6,6 +6,7 @@ mod crash;
 mod door;
 mod lost;
 mod matrix;
+mod observe;
 mod outage;
 mod patterns;
 mod points;

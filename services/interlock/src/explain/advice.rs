@@ -1,7 +1,7 @@
 //! What to do about a gate that waits, or about how it ended.
 
 /// What to do, by the words that say how it stands: the first that fit.
-const ADVICE: [(&str, &str); 14] = [
+const ADVICE: [(&str, &str); 17] = [
     (
         "does not take our credentials",
         "put the right secret where the connection reads it; it is taken up by itself",
@@ -18,6 +18,12 @@ const ADVICE: [(&str, &str); 14] = [
         "cannot be read",
         "see whether ServiceNow answers (interlock_servicenow_up) and whether the record is hidden",
     ),
+    (
+        "somebody else must approve",
+        "ask somebody else to approve the change, after taking that approval back",
+    ),
+    ("is no user in ServiceNow", "correct the policy's separation, or give them a user in ServiceNow"),
+    ("only observes", "nothing holds it; write mode: enforce once what is observed is as it should be"),
     ("on hold", "take the change off hold in ServiceNow"),
     ("another commit", "the change was edited to another correlation id: put it back, or re-run the job"),
     ("window", "change the planned start and end of the change in ServiceNow, or wait for it"),

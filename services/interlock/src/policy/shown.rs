@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use interlock_rules::{ChangeType, Considered, OnRejection, OnWithdrawal, WindowRule};
+use interlock_rules::{ChangeType, Considered, Mode, OnRejection, OnWithdrawal, WindowRule};
 
 use super::Answer;
 
@@ -93,6 +93,12 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
     let terms = &answer.terms;
     let deadline = answer.deadline.format(TIME);
     writeln!(text, "terms")?;
+    if terms.mode == Mode::Observe {
+        writeln!(
+            text,
+            "  IT ONLY OBSERVES: the gate is released at once, whatever the change says, and that is told"
+        )?;
+    }
     writeln!(text, "  without an approval the gate is rejected at {deadline}")?;
     writeln!(
         text,

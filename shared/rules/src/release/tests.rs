@@ -1,6 +1,6 @@
 use super::*;
-use crate::policy::ChangeType;
 use crate::policy::tests::{deployment, terms};
+use crate::policy::{ChangeType, Mode};
 use crate::record::ApproverRow;
 use crate::record::tests::{approver, at, row};
 use crate::run::tests::run;
@@ -216,6 +216,24 @@ fn a_change_that_its_author_approved_is_not_released_where_duties_are_separated(
         assert_eq!(matches!(verdict, Verdict::Release(_)), released, "{parties:?}: {verdict:?}");
         assert!(released || waits(&verdict), "people may still put it right: {verdict:?}");
     }
+}
+
+#[test]
+fn only_a_policy_that_observes_releases_without_a_record_and_only_the_run_that_asked() {
+    let sha = deployment().sha;
+    let observing = Terms { mode: Mode::Observe, ..terms() };
+    let asked = || run(RunPhase::Waiting);
+    let permit = may_observe(&observing, &asked(), (&sha, Some(1)), at(60)).expect("it observes");
+    assert!(permit.is_fresh(at(64)) && !permit.is_fresh(at(65)));
+    assert_eq!(may_observe(&terms(), &asked(), (&sha, Some(1)), at(60)), None);
+    assert_eq!(may_observe(&observing, &asked(), (&sha, Some(2)), at(60)), None);
+    assert_eq!(may_observe(&observing, &asked(), ("ffff", Some(1)), at(60)), None);
+    for phase in [RunPhase::Queued, RunPhase::Started, RunPhase::Gone, RunPhase::Ended(Outcome::Failed)] {
+        assert_eq!(may_observe(&observing, &run(phase), (&sha, Some(1)), at(60)), None, "{phase:?}");
+    }
+    let mut case = Case { rows: Ok(vec![]), ..approved() };
+    case.terms.mode = Mode::Observe;
+    assert!(waits(&judge(&case)), "what the record permits is judged as ever");
 }
 
 #[test]
