@@ -99,6 +99,8 @@ impl Desk {
     /// Time has passed since the request: is anybody still waiting for a change?
     async fn not_waited_for(&self, request: &DeploymentRequested, state: &Following) -> Option<Handled> {
         match self.run_of(request).await {
+            // A record is wanted of what has run, also of what has ended by now.
+            Ok(run) if request.gate.is_none() && run.phase.has_started() => None,
             Ok(run)
                 if matches!(run.phase, RunPhase::Waiting | RunPhase::Queued | RunPhase::Started)
                     && !run.superseded =>

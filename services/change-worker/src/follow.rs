@@ -198,10 +198,11 @@ impl Desk {
 
     /// A request that was first read after its deadline: its gate is rejected, no change is opened for it.
     pub(crate) fn is_late(&self, request: &DeploymentRequested, terms: &Terms) -> bool {
-        let connection = request.gate.as_ref().map_or("", |gate| &gate.connection);
+        // What nothing holds has no deadline.
+        let Some(gate) = &request.gate else { return false };
         let limit = self
             .platforms
-            .get(connection)
+            .get(&gate.connection)
             .map_or(Duration::from_secs(30 * 86_400), |platform| platform.gate_limit());
         self.context.clock.now() >= deadline(request.requested_at, terms, limit, None)
     }
@@ -360,6 +361,8 @@ impl Desk {
             Some(RunPhase::NeverStarted(outcome)) => {
                 (Goal::Abandon, format!("The deployment ended before it began: {}.", outcome.as_str()))
             }
+            // Nothing holds it, so nobody tells that it was released.
+            Some(RunPhase::Started) if request.gate.is_none() => (Goal::Implement, String::new()),
             // Released, and the platform has said nothing for so long.
             None if row.state == Some(ChangeState::Implement) && now - last > self.finish_within(state) => {
                 (Goal::Close(Outcome::Failed), "No result was reported.".into())

@@ -1,6 +1,7 @@
 //! The only writer of changes in ServiceNow.
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod create;
 mod extras;
 mod follow;

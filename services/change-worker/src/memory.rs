@@ -72,7 +72,7 @@ impl Desk {
         request: &'a DeploymentRequested,
     ) -> Result<(&'a dyn Platform, &'a GateHandle), PlatformError> {
         let unknown = || PlatformError::Refused("its connection is gone from the configuration".into());
-        let gate = request.gate.as_ref().ok_or_else(unknown)?;
+        let gate = request.gate.as_ref().or(request.place.as_ref()).ok_or_else(unknown)?;
         let platform = self.platforms.get(&gate.connection).ok_or_else(unknown)?;
         Ok((&**platform, gate))
     }

@@ -84,6 +84,12 @@ impl FindStrays {
         Ok(strays)
     }
 
+    /// The key that a request is of. A deployment that is held was told without its gate too, which nobody follows.
+    fn followed(&self, request: &Event) -> Option<KeyHash> {
+        let request = data_of::<DeploymentRequested>(request).ok()?;
+        self.desk.gets_change(&request).then(|| request.deployment.key.hash())
+    }
+
     /// Their requests, out of the log: with them their watches begin anew.
     async fn requests_of(&self, mut strays: BTreeMap<KeyHash, ChangeRow>) -> Result<Vec<Event>, String> {
         let oldest = strays.values().map(|row| row.created).min().unwrap_or_default();
@@ -94,7 +100,7 @@ impl FindStrays {
             let page = page.map_err(|fault| fault.to_string())?;
             let end = page.last().map(|entry| entry.at).filter(|_| page.len() >= LOG_PAGE);
             for entry in page {
-                if let Some(row) = held(&entry.event).and_then(|key| strays.remove(&key)) {
+                if let Some(row) = self.followed(&entry.event).and_then(|key| strays.remove(&key)) {
                     tracing::warn!(
                         change.number = row.number,
                         event.id = entry.event.id(),
@@ -117,10 +123,4 @@ impl FindStrays {
         }
         Ok(requests)
     }
-}
-
-/// The key that a request is of. Its deployment was told without its gate too, which nobody follows.
-fn held(request: &Event) -> Option<KeyHash> {
-    let request = data_of::<DeploymentRequested>(request).ok()?;
-    request.gate.map(|_| request.deployment.key.hash())
 }

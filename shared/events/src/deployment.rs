@@ -92,6 +92,9 @@ pub struct DeploymentRequested {
     /// Where the answer goes; absent for a deployment that nothing holds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<GateHandle>,
+    /// Where the platform is asked about a deployment that nothing holds, where the event says enough for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<GateHandle>,
     /// When it was asked for, by the platform's clock where it says; deadlines count from here.
     pub requested_at: DateTime<Utc>,
 }

@@ -102,7 +102,7 @@ mod tests {
     use crate::record::tests::at;
 
     fn request() -> DeploymentRequested {
-        DeploymentRequested { deployment: deployment(), gate: None, requested_at: at(0) }
+        DeploymentRequested { deployment: deployment(), gate: None, place: None, requested_at: at(0) }
     }
 
     #[test]

@@ -30,8 +30,8 @@ pub use draft::{Draft, draft};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
 pub use pace::{Glances, has_not_moved, run_look_after};
 pub use policy::{
-    ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, Mode, OWNED_BY_TEMPLATE, OnRejection, OnWithdrawal,
-    Policies, Policy, Terms, WindowRule,
+    ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, GateRule, Mode, OWNED_BY_TEMPLATE, OnRejection,
+    OnWithdrawal, Policies, Policy, Terms, WindowRule,
 };
 pub use promise::broken_promise;
 pub use record::{Approval, ApproverRow, CANCELED_MARK, ChangeRow, ChangeState, Reading, WITHDRAWN_MARK};

@@ -26,6 +26,9 @@ pub struct Policy {
     /// Whether it holds deployments.
     #[serde(default)]
     pub mode: Mode,
+    /// Which deployments get a change.
+    #[serde(default)]
+    pub gate: GateRule,
     /// The change.
     #[serde(default)]
     pub change: ChangeTerms,
@@ -58,6 +61,17 @@ pub enum Mode {
     Enforce,
     /// Each gate is released, whatever its record says; that is told each time.
     Observe,
+}
+
+/// Which deployments get a change.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GateRule {
+    /// Those that wait at a gate.
+    #[default]
+    Held,
+    /// Those too that nothing holds: a record of what was deployed.
+    None,
 }
 
 /// Type of change (ServiceNow docs, "Change types").
@@ -229,6 +243,9 @@ pub struct Terms {
     /// Whether it holds deployments.
     #[serde(default)]
     pub mode: Mode,
+    /// Which deployments get a change.
+    #[serde(default)]
+    pub gate: GateRule,
     /// The change.
     pub change: ChangeTerms,
     /// How long, and what a rejection means.
@@ -266,6 +283,7 @@ impl Policies {
             when: When::default(),
             service_now: None,
             mode: Mode::default(),
+            gate: GateRule::default(),
             change: ChangeTerms::default(),
             approval: ApprovalTerms::default(),
             window: WindowRule::default(),
@@ -301,6 +319,7 @@ impl Policies {
             policy: policy.name,
             service_now: policy.service_now.unwrap_or_else(|| self.default_service_now.clone()),
             mode: policy.mode,
+            gate: policy.gate,
             change: policy.change,
             approval: policy.approval,
             window: policy.window,

@@ -149,7 +149,8 @@ mod tests {
     #[test]
     fn a_time_is_moved_on_and_never_beyond_all_times() {
         let at = "2026-02-28T23:30:00Z".parse().unwrap();
-        let request = DeploymentRequested { deployment: deployment(), gate: None, requested_at: at };
+        let request =
+            DeploymentRequested { deployment: deployment(), gate: None, place: None, requested_at: at };
         let text = |template: &str| render_request(template, &request, None);
         assert_eq!(text("{{ requested_at }}").unwrap(), "2026-02-28T23:30:00Z");
         assert_eq!(text("{{ requested_at | plus(hours=1) }}").unwrap(), "2026-03-01T00:30:00Z");

@@ -1,6 +1,7 @@
 //! What people see of Interlock from outside, each role its own process.
 
 mod approval;
+mod audit;
 mod away;
 mod crash;
 mod door;

@@ -213,7 +213,7 @@ impl World {
         };
         let deployment =
             Deployment { key, project, sha: SHA.into(), reference: None, run: None, actor: None };
-        DeploymentRequested { deployment, gate: Some(handle), requested_at: self.clock.now() }
+        DeploymentRequested { deployment, gate: Some(handle), place: None, requested_at: self.clock.now() }
     }
 
     /// Lets time go by, with the poll's turns and the watches' ticks as they fall due.

@@ -1,4 +1,4 @@
-//! Follows each deployment that waits at a gate, until its change rests.
+//! Follows each deployment that waits at a gate, or of which a record is wanted, until its change rests.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,11 +22,12 @@ impl Subscriber for FollowDeployment {
     type Data = DeploymentRequested;
 
     fn chain(&self, request: &DeploymentRequested) -> Option<String> {
-        request.gate.as_ref().map(|_| request.deployment.key.hash().to_string())
+        self.desk.gets_change(request).then(|| request.deployment.key.hash().to_string())
     }
 
     async fn handle(&self, delivery: Delivery<DeploymentRequested>) -> Handled {
-        if delivery.data.gate.is_none() {
+        // What is followed already goes on, whatever the file says by now.
+        if delivery.state.is_none() && !self.desk.gets_change(&delivery.data) {
             return Handled::Ignored("nothing holds this deployment: no change is opened for it".into());
         }
         if delivery.spare {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use interlock_rules::{ChangeType, Considered, Mode, OnRejection, OnWithdrawal, WindowRule};
+use interlock_rules::{ChangeType, Considered, GateRule, Mode, OnRejection, OnWithdrawal, WindowRule};
 
 use super::Answer;
 
@@ -20,7 +20,11 @@ pub fn shown(answer: &Answer) -> String {
 
 fn deployment(text: &mut String, answer: &Answer) -> std::fmt::Result {
     let of = &answer.request.deployment;
-    let held = if answer.request.gate.is_some() { "waits at its gate" } else { "is held by nothing" };
+    let held = match (&answer.request.gate, answer.terms.gate) {
+        (Some(_), _) => "waits at its gate",
+        (None, GateRule::Held) => "is held by nothing, and gets no change unless it waits at a gate too",
+        (None, GateRule::None) => "is held by nothing; its change is a record",
+    };
     writeln!(text, "{} to {}, commit {}: {held}", of.project.name, of.key.environment, of.sha)?;
     let or_none = |value: &Option<String>| value.clone().unwrap_or_else(|| "none".into());
     let (reference, actor) = (or_none(&of.reference), or_none(&of.actor));

@@ -70,7 +70,7 @@ fn recorded(
 /// What it would be as a request, whichever fact of a deployment it is.
 fn request_of(event: &Event) -> anyhow::Result<DeploymentRequested> {
     let without_gate =
-        |deployment, requested_at| DeploymentRequested { deployment, gate: None, requested_at };
+        |deployment, requested_at| DeploymentRequested { deployment, gate: None, place: None, requested_at };
     Ok(match event.ty() {
         DeploymentRequested::TYPE => data_of(event)?,
         DeploymentStarted::TYPE => {

@@ -2,13 +2,13 @@
 
 use chrono::{DateTime, Utc};
 use interlock_events::{
-    Deployment, DeploymentFinished, DeploymentKey, DeploymentRequested, DeploymentStarted, Event, Outcome,
-    Project, Run, RunFinished, event,
+    Deployment, DeploymentFinished, DeploymentKey, DeploymentRequested, DeploymentStarted, Event, GateHandle,
+    Outcome, Project, Run, RunFinished, event,
 };
 use interlock_runtime::webhook::{Parsed, Unreadable};
 use url::Url;
 
-use super::gate::{Callback, Gate, callback};
+use super::gate::{Callback, Gate, callback, is_name};
 use super::payload::{DeploymentPart, Payload, RunPart, unreadable};
 
 /// Events that are counted by name; all others are `other`, so that a sender cannot name metrics.
@@ -86,7 +86,7 @@ impl Said<'_> {
         };
         let requested_at = of.created_at.time().unwrap_or(self.received_at);
         let gate = Some(gate.handle(&self.origin.name));
-        Ok(self.event(requested_at, &DeploymentRequested { deployment, gate, requested_at }))
+        Ok(self.event(requested_at, &DeploymentRequested { deployment, gate, place: None, requested_at }))
     }
 
     /// A deployment that no workflow made is not a pipeline's, and is left alone.
@@ -95,7 +95,24 @@ impl Said<'_> {
         let of = self.payload.deployment.must("/deployment")?;
         let deployment = self.deployment(of, Some(run_of(run)?))?;
         let requested_at = of.created_at.time().unwrap_or(self.received_at);
-        Ok(Some(self.event(requested_at, &DeploymentRequested { deployment, gate: None, requested_at })))
+        let place = self.place(&deployment);
+        let request = DeploymentRequested { deployment, gate: None, place, requested_at };
+        Ok(Some(self.event(requested_at, &request)))
+    }
+
+    /// Where GitHub is asked about a deployment of a workflow: by the same ids as about one that is held.
+    fn place(&self, deployment: &Deployment) -> Option<GateHandle> {
+        let (owner, repo) =
+            deployment.project.name.split_once('/').filter(|(a, b)| is_name(a) && is_name(b))?;
+        let place = Gate {
+            owner: owner.to_owned(),
+            repo: repo.to_owned(),
+            run_id: deployment.run.as_ref()?.id.clone(),
+            environment: deployment.key.environment.clone(),
+            deployment_id: deployment.key.occurrence.clone(),
+            installation_id: self.payload.installation.get()?.id.must_id("/installation/id").ok()?,
+        };
+        Some(place.handle(&self.origin.name))
     }
 
     fn status(&self) -> Result<Option<Event>, Unreadable> {

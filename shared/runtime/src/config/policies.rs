@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use interlock_rules::{ChangeType, OWNED_BY_TEMPLATE, Policy, RollbackTerms, check_template};
+use interlock_rules::{ChangeType, GateRule, OWNED_BY_TEMPLATE, Policy, RollbackTerms, check_template};
 use serde::de::IgnoredAny;
 
 use super::connection::Connection;
@@ -110,6 +110,15 @@ impl Checker<'_> {
 
     fn check_types(&mut self, index: usize, policy: &Policy) {
         let Policy { change, rollback, .. } = policy;
+        if policy.gate == GateRule::None && change.change_type != ChangeType::Standard {
+            let what = "nobody approves what nothing holds, so its change must be a standard one".to_owned();
+            self.refuse(
+                index,
+                &["gate"],
+                what,
+                "write change: { type: standard, template: … }, or gate: held",
+            );
+        }
         let (template, fields) = (change.template.as_deref(), &change.fields);
         self.check_type(index, Asked { key: "change", change_type: change.change_type, template, fields });
         if let Some(RollbackTerms { change_type, template, fields, .. }) = rollback {

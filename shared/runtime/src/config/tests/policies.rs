@@ -26,6 +26,13 @@ fn the_change_of_a_rollback_is_checked_as_any_other() {
 }
 
 #[test]
+fn a_record_of_what_nothing_holds_is_a_standard_change() {
+    let said = faults("policies: [{ name: a, gate: none }]");
+    assert!(said.contains("policies[0].gate: nobody approves what nothing holds"), "{said}");
+    assert!(load("policies: [{ name: a, gate: none, change: { type: standard, template: T } }]").is_ok());
+}
+
+#[test]
 fn who_may_not_approve_is_checked_too() {
     let said = faults("policies: [{ name: a, separation: { trigger: '{{', author: null } }]");
     assert!(said.contains("policies[0].separation.trigger: template"), "{said}");
