@@ -169,7 +169,8 @@ impl Desk {
                 if let Ok(reading) = &reading
                     && now - reading.at < PERMIT_LIFETIME
                 {
-                    (state.known, state.matters_at) = (Known::of(reading), until);
+                    let alone = state.knows_everybody() && !state.may_be_a_rollback(reading);
+                    (state.known, state.matters_at) = (Known::of(reading).filter(|_| alone), until);
                 }
                 // Sleeping through the last moments would reject what was approved long before.
                 let is_near = state.deadline - now <= NEAR_DEADLINE;

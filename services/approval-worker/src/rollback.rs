@@ -13,6 +13,13 @@ use crate::read::{RECORD_READ_MAX, Unread, unread};
 /// What is gone back to was deployed in this time.
 const LOOKS_BACK: TimeDelta = TimeDelta::days(180);
 
+impl GateState {
+    /// The record names a parent, and it is not proven yet that this one failed: that stands in other records.
+    pub(crate) fn may_be_a_rollback(&self, reading: &Reading) -> bool {
+        self.terms.rollback.is_some() && reading.rows.iter().any(|row| row.parent.is_some())
+    }
+}
+
 impl Desk {
     /// Says whether the terms are those of a rollback from now on. Asks only where the record is not what the terms
     /// promise and names a parent.

@@ -16,6 +16,12 @@ impl GateState {
         self.parties = None;
         true
     }
+
+    /// Nobody is left to be found in ServiceNow: who is given a user there changes nothing in the record.
+    pub(crate) fn knows_everybody(&self) -> bool {
+        let known = |parties: &[Party]| parties.iter().all(|party| !party.users.is_empty());
+        self.terms.separation.is_none() || self.parties.as_deref().is_some_and(known)
+    }
 }
 
 impl Desk {
