@@ -51,3 +51,49 @@ impl Desk {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use interlock_events::{Deployment, DeploymentKey, Project};
+    use interlock_rules::{Part, Policies, SeparationTerms};
+
+    use super::*;
+
+    fn state(separation: Option<SeparationTerms>) -> GateState {
+        let text = |text: &str| text.to_owned();
+        let key = DeploymentKey {
+            tenant: text("default"),
+            connection: text("github"),
+            project: text("70012"),
+            environment: text("production"),
+            occurrence: text("1"),
+        };
+        let project = Project { id: text("70012"), name: text("acme/payments-api"), url: None };
+        let deployment =
+            Deployment { key, project, sha: "a".repeat(40), reference: None, run: None, actor: None };
+        let mut terms = Policies::new(vec![], text("snow")).of(&deployment);
+        terms.separation = separation;
+        GateState::begin(terms, DateTime::UNIX_EPOCH, None)
+    }
+
+    fn dana() -> Person {
+        Person { part: Part::Trigger, login: "dana".into(), name: String::new(), email: String::new() }
+    }
+
+    #[test]
+    fn a_gate_rests_only_once_everybody_is_known_and_each_other_run_is_asked_about_anew() {
+        let mut separated = state(Some(SeparationTerms::default()));
+        assert!(!separated.knows_everybody(), "nobody has been read yet");
+        assert!(separated.note_people(&[dana()]) && !separated.note_people(&[dana()]));
+        let party = |users| Party { person: dana(), sought: "dana".into(), users };
+        separated.parties = Some(vec![party(vec![])]);
+        assert!(!separated.knows_everybody(), "somebody may give them a user");
+        separated.parties = Some(vec![party(vec!["b".repeat(32)])]);
+        assert!(separated.knows_everybody());
+        let eve = Person { login: "eve".into(), ..dana() };
+        assert!(separated.note_people(&[eve]) && !separated.knows_everybody(), "somebody else ran it again");
+        let mut free = state(None);
+        assert!(free.knows_everybody() && !free.note_people(&[dana()]), "nobody is asked about");
+    }
+}
