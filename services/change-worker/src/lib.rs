@@ -11,6 +11,8 @@ mod rollback;
 mod sharing;
 mod subscribers;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 use std::collections::BTreeMap;

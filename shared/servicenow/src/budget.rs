@@ -1,25 +1,48 @@
-//! The budget of calls to one instance, shared by all processes through the Store: permits, and a
-//! pause that everybody keeps. Without the Store: one call at a time in each process.
+//! The budget of calls to one instance, shared by all processes through the Store: permits, a pause that everybody
+//! keeps, and the calls of the hour. Without the Store: one call at a time in each process.
+
+mod limits;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use http::HeaderMap;
 use interlock_runtime::ports::clock::Clock;
 use interlock_runtime::ports::store::{Admission, Store};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
+use self::limits::{Count, Hourly, KEPT, Limits};
 use crate::error::Fault;
 
-/// How urgent a call is. The last permit is kept for [`Lane::Gate`].
+/// How urgent a call is. The last permit is kept for [`Lane::Gate`], and so is the end of an hour's calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
     /// A pipeline waits at its gate.
     Gate,
     /// A change is driven to its end.
     Close,
-    /// All else.
+    /// All else, in bulk.
     Rest,
+}
+
+impl Lane {
+    /// Of the calls that an instance takes in an hour it makes none beyond so many.
+    fn percent(self) -> u64 {
+        match self {
+            Self::Gate => 100,
+            Self::Close => 95,
+            Self::Rest => 70,
+        }
+    }
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::Close => "close",
+            Self::Rest => "rest",
+        }
+    }
 }
 
 /// How long a call waits for a permit.
@@ -50,8 +73,6 @@ impl Patience {
 
 /// A lease outlives its call by this much, so that a late answer still counts as under way.
 const LEASE_MARGIN: Duration = Duration::from_secs(5);
-/// After a 429 without advice one permit comes back in this time.
-const RECOVERY: Duration = Duration::from_secs(60);
 /// Longest pause for a 429 without advice; it starts at a second.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 /// Limits are counted by the hour (ServiceNow docs, "Inbound REST API rate limiting").
@@ -62,6 +83,8 @@ const ASK_AGAIN_MAX: Duration = Duration::from_millis(500);
 /// What is left for the call itself when nobody waits for its permit any longer.
 const ANSWER_MIN: Duration = Duration::from_secs(2);
 const AGAIN_WHILE_BACK_SPREAD_MS: u64 = 9_000;
+/// Who is held back until the next hour asks again after this at most: the limit may have been raised.
+const HELD_BACK_MAX: Duration = Duration::from_secs(300);
 
 pub(crate) struct Budget {
     instance: String,
@@ -77,9 +100,8 @@ pub(crate) struct Budget {
 struct Mood {
     /// 429 without advice, one after the other.
     refusals: u32,
-    /// Permits that we do without, and when the next one comes back.
-    withheld: u32,
-    regained_at: Option<Instant>,
+    /// As all processes know them.
+    limits: Limits,
     /// For the time without a Store.
     paused_until: Option<Instant>,
 }
@@ -131,6 +153,8 @@ impl Budget {
         while_back: Option<u32>,
     ) -> Result<Permit, Fault> {
         let patience = if while_back.is_some() { Patience::For(Duration::ZERO) } else { patience };
+        self.catch_up().await;
+        self.hold_back(lane).await?;
         let give_up = patience.ends(self.clock.instant(), deadline);
         let holder = self.clock.tag();
         loop {
@@ -139,8 +163,7 @@ impl Budget {
                 return Err(paused(wait, "the instance asked for a pause"));
             }
             let lease = deadline.saturating_duration_since(now) + LEASE_MARGIN;
-            let limit =
-                while_back.map_or_else(|| self.limit(lane, now), |few| few.min(self.limit(lane, now)));
+            let limit = while_back.map_or_else(|| self.limit(lane), |few| few.min(self.limit(lane)));
             match self.store.acquire(&self.instance, &holder, limit, lease).await {
                 Ok(Admission::Admitted) => {
                     let held = Some((self.store.clone(), self.instance.clone(), holder));
@@ -158,6 +181,76 @@ impl Budget {
                 }
                 Err(_) => return self.admit_alone(give_up).await,
             }
+        }
+    }
+
+    /// What other processes have learned.
+    async fn catch_up(&self) {
+        let held = self.store.get(&self.limits_key()).await.ok().flatten();
+        if let Some(limits) = held.and_then(|json| serde_json::from_str(&json).ok()) {
+            self.mood().limits = limits;
+        }
+        self.show();
+    }
+
+    async fn tell(&self) {
+        let json = serde_json::to_string(&self.mood().limits);
+        let Ok(json) = json else { return };
+        // What is not told the others learn by themselves.
+        let _ = self.store.put(&self.limits_key(), &json, KEPT).await;
+    }
+
+    fn limits_key(&self) -> String {
+        format!("limits:{}", self.instance)
+    }
+
+    /// The last calls of an hour are kept for whoever is more urgent. Others fail at once, and nobody waits for them.
+    async fn hold_back(&self, lane: Lane) -> Result<(), Fault> {
+        let Some(count) = self.count().filter(|_| lane != Lane::Gate) else { return Ok(()) };
+        let used = count.used().await;
+        let wait = self.mood().limits.held_back(lane, used, self.clock.now());
+        let Some(wait) = wait else { return Ok(()) };
+        let labels = [("instance", self.instance.clone()), ("lane", lane.label().to_owned())];
+        metrics::counter!("interlock_servicenow_held_back_total", &labels).increment(1);
+        let wait = self.clock.jittered(wait.clamp(Duration::from_secs(1), HELD_BACK_MAX));
+        Err(paused(wait, "the rest of this hour's calls is kept for gates"))
+    }
+
+    fn count(&self) -> Option<Count<'_>> {
+        let now = self.clock.now();
+        let ends = self.mood().limits.hourly(now)?.ends(now);
+        Some(Count { store: &*self.store, instance: &self.instance, ends })
+    }
+
+    /// A refusal by an hourly rule names the rule; where it does not name the pause too, the hour's end is it.
+    pub(crate) fn until_reset(&self, headers: &HeaderMap) -> Option<Duration> {
+        let now = self.clock.now();
+        (Hourly::of(headers, now)?.ends(now) - now).to_std().ok()
+    }
+
+    /// Takes in what an answer says of the hour's calls, and counts it.
+    pub(crate) async fn learn(&self, headers: &HeaderMap) {
+        let now = self.clock.now();
+        let told = Hourly::of(headers, now);
+        let is_news = told.is_some_and(|told| self.mood().limits.learn(told, now));
+        if is_news {
+            self.tell().await;
+        }
+        let Some(count) = self.count() else { return };
+        let used = count.one_more().await;
+        let labels = [("instance", self.instance.clone())];
+        #[expect(clippy::cast_precision_loss, reason = "a gauge takes floats; calls are few")]
+        metrics::gauge!("interlock_servicenow_hour_calls", &labels).set(used as f64);
+    }
+
+    fn show(&self) {
+        let (now, labels) = (self.clock.now(), [("instance", self.instance.clone())]);
+        let limits = self.mood().limits.clone();
+        metrics::gauge!("interlock_servicenow_permits", &labels)
+            .set(f64::from(limits.permits(self.permits, now)));
+        #[expect(clippy::cast_precision_loss, reason = "a gauge takes floats; calls are few")]
+        if let Some(hourly) = limits.hourly(now) {
+            metrics::gauge!("interlock_servicenow_hour_limit", &labels).set(hourly.per_hour as f64);
         }
     }
 
@@ -180,7 +273,11 @@ impl Budget {
         let now = self.clock.instant();
         let wait = match retry_after {
             Some(wait) => wait.clamp(Duration::from_secs(1), RETRY_AFTER_MAX),
-            None => self.back_off(now),
+            None => {
+                let wait = self.back_off();
+                self.tell().await;
+                wait
+            }
         };
         self.mood().paused_until = Some(now + wait);
         if let Err(error) = self.store.pause(&self.instance, wait).await {
@@ -194,11 +291,9 @@ impl Budget {
         self.mood().refusals = 0;
     }
 
-    fn back_off(&self, now: Instant) -> Duration {
-        let limit = self.limit(Lane::Gate, now);
+    fn back_off(&self) -> Duration {
         let mut mood = self.mood();
-        mood.withheld = self.permits - (limit / 2).max(1);
-        mood.regained_at = Some(now + RECOVERY);
+        mood.limits.halve(self.permits, self.clock.now());
         mood.refusals = mood.refusals.saturating_add(1);
         let longest = Duration::from_secs(1 << mood.refusals.min(6)).min(BACKOFF_MAX);
         drop(mood);
@@ -206,13 +301,8 @@ impl Budget {
         Duration::from_millis(1000 + self.clock.random() % spread)
     }
 
-    fn limit(&self, lane: Lane, now: Instant) -> u32 {
-        let mut mood = self.mood();
-        while let Some(at) = mood.regained_at.filter(|at| *at <= now) {
-            mood.withheld = mood.withheld.saturating_sub(1);
-            mood.regained_at = (mood.withheld > 0).then_some(at + RECOVERY);
-        }
-        let limit = self.permits - mood.withheld;
+    fn limit(&self, lane: Lane) -> u32 {
+        let limit = self.mood().limits.permits(self.permits, self.clock.now());
         if lane == Lane::Gate { limit } else { (limit - 1).max(1) }
     }
 

@@ -39,11 +39,11 @@ impl Mark {
         Self { at: now - LAG_MAX, behind: None }
     }
 
-    /// All was read at `now`, up to a row of the time `last`.
+    /// All was read at `now` by the instance's clock, up to a row of the time `last`.
     fn whole(self, last: Option<DateTime<Utc>>, now: DateTime<Utc>) -> Self {
         let at = last.unwrap_or(self.at).max(self.at).max(now - LAG_MAX);
-        // A clock that was wrong for once must not leave out what comes after.
-        Self { at: at.min(now + LAG_MAX), behind: None }
+        // A clock that was ahead for once must not leave out what comes after.
+        Self { at: at.min(now), behind: None }
     }
 
     /// Conditions and order of the next page of `which`.
@@ -125,7 +125,6 @@ impl ServiceNow {
         address: impl Fn(&Mark) -> Address,
         read: impl Fn(&Row<'_>) -> Result<T, Fault>,
     ) -> Result<Changed<T>, ServiceNowError> {
-        let now = self.shared.clock.now();
         let (mut rows, mut mark, mut last) = (Vec::new(), mark.clone(), None);
         for _ in 0..PAGES_MAX {
             let answer = self.get(what, Lane::Gate, address(&mark)).await?;
@@ -141,6 +140,8 @@ impl ServiceNow {
             match last.clone() {
                 Some((at, sys_id)) if page.len() >= PAGE => mark = Mark { at, behind: Some(sys_id) },
                 last => {
+                    // Of two clocks the one that is behind leaves nothing out.
+                    let now = answer.sent + TimeDelta::seconds(answer.skew_seconds.unwrap_or(0).min(0));
                     let mark = mark.whole(last.map(|(at, _)| at), now);
                     return Ok(Changed { rows, mark, whole: true });
                 }
@@ -217,7 +218,7 @@ mod tests {
         assert_eq!(mark.clone().whole(None, at(60)).at, at(0));
         assert_eq!(mark.clone().whole(None, at(3_600)).at, at(3_600) - LAG_MAX);
         assert_eq!(mark.clone().whole(Some(at(-50)), at(60)).at, at(0), "read again: it does not go back");
-        assert_eq!(mark.whole(Some(at(900_000)), at(60)).at, at(60) + LAG_MAX, "a row of the future");
+        assert_eq!(mark.whole(Some(at(900_000)), at(60)).at, at(60), "a row of the future");
     }
 
     #[test]

@@ -187,8 +187,10 @@ impl ServiceNow {
         permit.give_back().await;
         self.learn(call, &outcome).await;
         let response = outcome?;
+        budget.learn(response.headers()).await;
         if response.status() == StatusCode::TOO_MANY_REQUESTS {
-            return Err(budget.refused(answer::retry_after(response.headers())).await);
+            let told = answer::retry_after(response.headers());
+            return Err(budget.refused(told.or_else(|| budget.until_reset(response.headers()))).await);
         }
         budget.accepted();
         let at = self.shared.clock.now();

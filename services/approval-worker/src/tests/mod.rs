@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod memory;
+mod paused;
+#[allow(dead_code, reason = "the tests of change-worker need more of it")]
 mod platform;
 mod watching;
 mod world;

@@ -4,28 +4,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use axum::Router;
-use axum::body::Body;
-use bytes::Bytes;
-use chrono::{DateTime, TimeDelta, Utc};
-use http::{Request, Response};
-use http_body_util::BodyExt as _;
 use interlock_broker::embedded::Embedded;
 use interlock_events::{CorrelationId, Deployment, DeploymentKey, DeploymentRequested, GateHandle, Project};
 use interlock_rules::{Policies, deadline};
 use interlock_runtime::health::Health;
 use interlock_runtime::ports::clock::Clock;
-use interlock_runtime::ports::http::{Http, HttpError};
 use interlock_runtime::worker::{Context, Task as _};
 use interlock_servicenow::{Known, Mark, ServiceNow};
-use interlock_simulators::clock::SimClock;
-use interlock_simulators::servicenow::{Options, ServiceNow as Simulator};
+use interlock_simulators::servicenow::ServiceNow as Simulator;
 use tempfile::TempDir;
 use tokio::time::Instant;
-use tower::ServiceExt as _;
 
 use super::memory::Memory;
+use super::paused::{InProcess, Paused, simulator, unlocked};
 use super::platform::Gates;
 use crate::Desk;
 use crate::gate::{Gate, GateState};
@@ -35,35 +26,6 @@ use crate::poll::PollPendingChanges;
 
 const SHA: &str = "4f0c2a9be1d7730c5ad0f4e1c9ab65a2f7716c31";
 pub const POLL: Duration = Duration::from_secs(15);
-
-/// Follows tokio's paused time.
-struct Paused {
-    began: Instant,
-    at: DateTime<Utc>,
-}
-
-impl Clock for Paused {
-    fn now(&self) -> DateTime<Utc> {
-        self.at + TimeDelta::from_std(self.began.elapsed()).unwrap()
-    }
-    fn instant(&self) -> Instant {
-        Instant::now()
-    }
-    fn random(&self) -> u64 {
-        u64::try_from(self.began.elapsed().as_nanos()).unwrap().wrapping_mul(6_364_136_223_846_793_005)
-    }
-}
-
-struct InProcess(Router);
-
-#[async_trait]
-impl Http for InProcess {
-    async fn send(&self, request: Request<Bytes>, _: Instant) -> Result<Response<Bytes>, HttpError> {
-        let answer = self.0.clone().oneshot(request.map(Body::from)).await.unwrap();
-        let (parts, body) = answer.into_parts();
-        Ok(Response::from_parts(parts, body.collect().await.unwrap().to_bytes()))
-    }
-}
 
 /// A gate as its watch carries it.
 pub struct Waiting {
@@ -88,28 +50,11 @@ pub struct World {
 impl World {
     /// So many gates, all of them looked at lately, whose changes moved long ago.
     pub async fn with(count: usize) -> Self {
-        let clock: Arc<dyn Clock> =
-            Arc::new(Paused { began: Instant::now(), at: "2026-03-01T10:00:00Z".parse().unwrap() });
-        let sim_clock = clock.clone();
-        let options = Options { clock: SimClock::from_fn(move || sim_clock.now()), ..Options::default() };
-        let sim = Simulator::new(options);
-        let directory = tempfile::tempdir().unwrap();
-        let store = Arc::new(Memory::default());
-        let http: Arc<dyn Http> = Arc::new(InProcess(sim.router()));
-        let secret = directory.path().join("secret");
-        std::fs::write(&secret, "interlock").unwrap();
-        let password = format!("${{file:{}}}", secret.display());
-        let settings = serde_json::json!({
-            "base_url": "https://acme.example.com",
-            "auth": { "basic": { "username": "interlock", "password": password } },
-        });
-        let service_now = ServiceNow::new(
-            "acme",
-            serde_json::from_value(settings).unwrap(),
-            http.clone(),
-            clock.clone(),
-            store.clone(),
-        );
+        let clock: Arc<dyn Clock> = Arc::new(Paused::new());
+        let (sim, directory) = (simulator(&clock), tempfile::tempdir().unwrap());
+        let (store, http) = (Arc::new(Memory::default()), Arc::new(InProcess(sim.router())));
+        let settings = unlocked(directory.path());
+        let service_now = ServiceNow::new("acme", settings, http.clone(), clock.clone(), store.clone());
         let platform = Arc::new(Gates::new(clock.clone()));
         let broker = Embedded::open(&directory.path().join("broker"), clock.clone()).unwrap();
         let context = Context {

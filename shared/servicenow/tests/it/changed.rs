@@ -46,6 +46,16 @@ async fn a_flood_is_read_in_bounded_pieces_that_go_on_where_the_last_one_ended()
 }
 
 #[tokio::test]
+async fn what_is_written_by_a_clock_that_is_behind_ours_is_found() {
+    let world = World::new();
+    world.sim.clock().set_skew(chrono::Duration::seconds(-1_800));
+    let mut mark = Mark::before(Utc::now());
+    mark = world.client.changed_since(&mark).await.unwrap().mark;
+    world.created().await;
+    assert_eq!(world.client.changed_since(&mark).await.unwrap().rows.len(), 1);
+}
+
+#[tokio::test]
 async fn a_decision_is_found_with_the_change_that_it_is_about() {
     let world = World::new();
     let change = world.created().await;

@@ -7,6 +7,7 @@ mod changed;
 mod counted;
 mod doctor;
 mod faults;
+mod hourly;
 mod outage;
 mod quirks;
 mod reads;

@@ -232,6 +232,15 @@ impl Canned {
         self.answer(status, "application/json;charset=UTF-8", &body.to_string())
     }
 
+    /// An answer without a body.
+    pub fn headed(&self, status: u16, headers: &[(&str, String)]) -> &Self {
+        let answer = headers.iter().fold(Response::builder().status(status), |answer, (name, value)| {
+            answer.header(*name, value.as_str())
+        });
+        self.answers.lock().unwrap().push_back(Ok(answer.body(Bytes::new()).unwrap()));
+        self
+    }
+
     pub fn fail(&self, error: HttpError) -> &Self {
         self.answers.lock().unwrap().push_back(Err(error));
         self

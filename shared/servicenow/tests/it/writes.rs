@@ -111,6 +111,18 @@ async fn a_group_is_looked_up_once_by_its_name() {
     assert_eq!(world.asked("GET", "/api/now/table/sys_user_group"), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_a_name_means_is_asked_again_after_ten_minutes() {
+    let world = World::in_paused_time(|_| {});
+    world.created().await;
+    tokio::time::advance(std::time::Duration::from_secs(599)).await;
+    world.created().await;
+    assert_eq!(world.asked("GET", "/api/now/table/sys_user_group"), 1);
+    tokio::time::advance(std::time::Duration::from_secs(2)).await;
+    world.created().await;
+    assert_eq!(world.asked("GET", "/api/now/table/sys_user_group"), 2, "the instance may be another's copy");
+}
+
 #[tokio::test]
 async fn a_name_that_nobody_or_more_than_one_bears_is_refused_and_nothing_created() {
     let world = World::new();
