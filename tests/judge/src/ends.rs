@@ -77,9 +77,12 @@ fn ended_otherwise(gate: &Gate, of: &[&Record], counting: &[&Record]) -> Option<
     }
 }
 
-/// It was approved for a while when it was canceled.
+/// It stood approved all the while before it was canceled: what was taken back and given again within that
+/// time we may have read in between.
 fn stood_approved(record: &Record) -> bool {
     let Some(canceled) = closed_at(record) else { return false };
-    let stands = |at| record.at(at).is_some_and(|before| matches!(before.state.as_str(), "-2" | "-1"));
-    stands(canceled - seconds(CROSSED_WITHIN)) && stands(canceled - chrono::TimeDelta::milliseconds(1))
+    let (from, upto) = (canceled - seconds(CROSSED_WITHIN), canceled - chrono::TimeDelta::milliseconds(1));
+    let in_between = record.history.iter().filter(|(at, _)| *at > from && *at <= upto);
+    let mut stood = record.at(from).into_iter().chain(in_between.map(|(_, snapshot)| snapshot));
+    record.at(from).is_some() && stood.all(|snapshot| matches!(snapshot.state.as_str(), "-2" | "-1"))
 }

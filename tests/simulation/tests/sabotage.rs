@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use interlock_simulation::broker::Trouble;
+use interlock_simulation::http::Weather;
 use interlock_simulation::many::many_of;
 use interlock_simulation::sabotage::Sabotage;
 use interlock_simulation::scenario;
@@ -13,6 +14,9 @@ use interlock_simulation::world::Setting;
 const SEEDS: u64 = 48;
 /// Seeds at once.
 const PORTION: u64 = 8;
+
+/// Place of a deployment that runs for an hour: what is lost of it then no sweep looks back for.
+const LONG_RUN: usize = 9;
 
 /// The script of a seed with what brings a sabotage to light.
 fn dosed(seed: u64, sabotage: Sabotage) -> Script {
@@ -46,6 +50,13 @@ fn dosed(seed: u64, sabotage: Sabotage) -> Script {
             add(165, What::Approve(place));
             add(192, What::Revoke(place));
         }),
+        Sabotage::DropRedelivered => {
+            add(1, What::Start { deployment: LONG_RUN, repository: 0 });
+            add(60, What::Approve(LONG_RUN));
+            add(3_400, fault(Fault::Network(Weather::Slow, minutes(6))));
+            add(3_450, What::Finish(LONG_RUN, true));
+            (0..180).for_each(|nth| add(3_400 + 2 * nth, fault(Fault::Disconnect(nth as usize % 2))));
+        }
         _ => {}
     }
     script.steps.sort_by_key(|step| step.at);
