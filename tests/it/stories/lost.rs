@@ -1,6 +1,9 @@
 //! Webhooks that never come: GitHub tries each once, and not again by itself.
 
+use std::collections::BTreeSet;
+
 use interlock_simulators::github::{Fault, FaultKind, Loss, Outcome};
+use interlock_simulators::request_log::RequestFilter;
 use interlock_tests::world::{Deployment, Role, SOON, Setup, World, until};
 
 /// One repository is known from before; the others are heard of by nobody.
@@ -75,6 +78,30 @@ async fn a_lost_webhook_is_published_once_and_not_at_every_sweep() {
     let requests =
         copies.iter().filter(|event| interlock_events::AttributesReader::ty(*event).contains("requested"));
     assert!(requests.count() <= 2, "one with a gate and one without: {copies:#?}");
+}
+
+/// GitHub keeps payloads for some days only, and answers 404 for what it no longer has.
+#[tokio::test]
+async fn a_lost_webhook_whose_payload_cannot_be_read_back_is_sent_again_by_github_once() {
+    let world = sweeping().start().await;
+    let gone = FaultKind::Status { code: 404, body: None };
+    world.github.fault(Fault::on("/app/hook/deliveries/", gone).method("GET"));
+    world.github.turn(|knobs| knobs.webhook_loss = Loss::All);
+    let deployment = world.deploy("acme/payments-api");
+    world.github.turn(|knobs| knobs.webhook_loss = Loss::None);
+    world.until_asked(&deployment).await;
+    let reads = async || world.github.requests().count("GET", "/app/hook/deliveries");
+    let before = reads().await;
+    until("three more sweeps have been", SOON, async || (reads().await >= before + 3).then_some(())).await;
+    let asked: Vec<String> = world
+        .github
+        .requests()
+        .find(&RequestFilter { method: Some("POST".into()), ..RequestFilter::default() })
+        .into_iter()
+        .filter_map(|request| Some(request.path.strip_prefix("/app/hook/deliveries/")?.to_owned()))
+        .collect();
+    let each: BTreeSet<&String> = asked.iter().collect();
+    assert!(!asked.is_empty() && each.len() == asked.len(), "{asked:?}");
 }
 
 #[tokio::test]
