@@ -216,6 +216,7 @@ pub(crate) fn new_change(
             ChangeType::Emergency => NewKind::Emergency,
             ChangeType::Standard => NewKind::Standard { template: draft.template.unwrap_or_default() },
         },
+        sys_id: Some(first.chosen_sys_id()),
         correlation_id: CorrelationId::new(first, &deployment.sha, &deployment.project.name),
         short_description: draft.short_description,
         description: draft.description,

@@ -33,6 +33,21 @@ pub struct Settings {
     /// Calls at once, by all processes together: 1 to [`PERMITS_MAX`], one of them kept for gates.
     #[serde(default = "permits_default")]
     pub permits: u32,
+    /// How a second change of one deployment is kept away.
+    #[serde(default)]
+    pub create: CreateStrategy,
+}
+
+/// How a second change of one deployment is kept away, beside looking it up and waiting for what may commit late.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CreateStrategy {
+    /// By looking it up alone.
+    #[default]
+    LookUp,
+    /// Normal and emergency changes are created with a `sys_id` of their own too, so that the instance itself
+    /// refuses a second. For instances that honour one; `doctor --write` shows whether this one does.
+    ChosenId,
 }
 
 fn permits_default() -> u32 {

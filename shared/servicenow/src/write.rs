@@ -10,7 +10,7 @@ use interlock_rules::{CANCELED_MARK, ChangeRow, ChangeState, OWNED_BY_TEMPLATE};
 use serde_json::{Map, Value};
 
 use crate::budget::Lane;
-use crate::client::{Call, ServiceNow};
+use crate::client::{Answer, Call, ServiceNow};
 use crate::error::{Fault, ServiceNowError, What};
 use crate::names::Named;
 use crate::query::{self, Address};
@@ -35,6 +35,8 @@ pub enum NewKind {
 pub struct NewChange {
     /// Which.
     pub kind: NewKind,
+    /// The `sys_id` that it gets where the connection chooses one: 32 hexadecimal digits.
+    pub sys_id: Option<String>,
     /// What it is found by.
     pub correlation_id: CorrelationId,
     /// One line; the instance keeps 160 characters.
@@ -84,15 +86,12 @@ impl ServiceNow {
             NewKind::Emergency => "emergency".to_owned(),
             NewKind::Standard { template } => format!("standard/{}", self.template_id(template).await?),
         };
-        let sent = self.body_of(change).await?;
-        let call = Call {
-            what: What::Create,
-            lane: Lane::Gate,
-            method: Method::POST,
-            address: Address::new(&format!("/api/sn_chg_rest/change/{path}")),
-            body: Some(Value::Object(sent.clone())),
+        let mut sent = self.body_of(change).await?;
+        let answer = match self.chosen_id(change) {
+            Some(sys_id) => self.post_chosen(&path, &mut sent, sys_id, change).await,
+            None => self.post(&path, &sent).await,
         };
-        let answer = self.call(call).await.map_err(|error| no_such_template(error, &change.kind))?;
+        let answer = answer.map_err(|error| no_such_template(error, &change.kind))?;
         let echo = Row::single(&answer.result);
         let (row, ignored) = self.echoed(What::Create, echo, &sent)?;
         let is_ours = row.correlation_display == CORRELATION_DISPLAY;
@@ -100,6 +99,22 @@ impl ServiceNow {
             return Err(self.disown(&row).await);
         }
         Ok(Created { row, ignored })
+    }
+
+    /// Sends a create, once.
+    pub(crate) async fn post(
+        &self,
+        path: &str,
+        sent: &Map<String, Value>,
+    ) -> Result<Answer, ServiceNowError> {
+        let call = Call {
+            what: What::Create,
+            lane: Lane::Gate,
+            method: Method::POST,
+            address: Address::new(&format!("/api/sn_chg_rest/change/{path}")),
+            body: Some(Value::Object(sent.clone())),
+        };
+        self.call(call).await
     }
 
     /// Which fields of a change that stands are not as a create would have sent them, entries of journals aside.

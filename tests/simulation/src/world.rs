@@ -95,7 +95,7 @@ impl World {
         let began = Instant::now();
         let dice = Dice::of(seed, "world");
         let secrets = Secrets::get()?;
-        let config = Config::parse("simulation", &configuration(secrets, setting), std::iter::empty())?;
+        let config = Config::parse("simulation", &configuration(seed, secrets, setting), std::iter::empty())?;
         let tale = Arc::new(Tale::new(began, setting.told));
         let github = github(seed, began, secrets, &dice);
         let service_now = service_now(seed, began);
@@ -290,8 +290,19 @@ fn service_now(seed: u64, began: Instant) -> ServiceNow {
         clock: system_time(began),
         webhook: Some(servicenow::WebhookTarget::new(&url, SECRET)),
         seed: format!("servicenow {seed}"),
+        knobs: servicenow::Knobs {
+            // Of the instances to which we send an id some give one of their own.
+            honour_chosen_sys_id: !seed.is_multiple_of(9),
+            duplicate_sys_id_status: [400, 403, 500][(seed / 3 % 3) as usize],
+            ..servicenow::Knobs::default()
+        },
         ..servicenow::Options::default()
     })
+}
+
+/// In a third of all worlds changes are created with a `sys_id` of our choice.
+fn chooses_ids(seed: u64) -> bool {
+    seed.is_multiple_of(3)
 }
 
 /// Secrets stand in files, as in production; the App's key is made once a process, since that takes long.
@@ -318,10 +329,11 @@ impl Secrets {
     }
 }
 
-fn configuration(secrets: &Secrets, setting: Setting) -> String {
+fn configuration(seed: u64, secrets: &Secrets, setting: Setting) -> String {
     let folder = secrets.folder.display();
     let minutes = TIMEOUT.as_secs() / 60;
     let settle = if setting.sabotage == Some(Sabotage::NoSettle) { 1 } else { SETTLE.as_secs() };
+    let create = if chooses_ids(seed) { "chosen_id" } else { "look_up" };
     format!(
         "timing: {{ settle_seconds: {settle} }}
 connections:
@@ -337,6 +349,7 @@ connections:
     auth:
       oauth: {{ client_id: interlock-client, client_secret: \"${{file:{folder}/client-secret}}\" }}
     webhook: {{ secrets: [\"${{file:{folder}/webhook}}\"] }}
+    create: {create}
 policies:
   - name: default
     change: {{ assignment_group: Change Management }}

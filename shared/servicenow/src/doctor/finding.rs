@@ -275,6 +275,8 @@ texts! {
         ChangeUpdateRefused = "change_update_refused",
         /// A field of the test change is not kept.
         FieldNotKept = "field_not_kept",
+        /// The instance does not keep a `sys_id` that is chosen for a change.
+        ChosenIdIgnored = "chosen_id_ignored",
         /// Files cannot be attached.
         AttachmentRefused = "attachment_refused",
         /// The test change could not be canceled.

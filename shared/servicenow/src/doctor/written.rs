@@ -14,7 +14,7 @@ use super::questions;
 use super::readings::{Heard, Wishes, field};
 use crate::query::{self, Address};
 use crate::row::TIME;
-use crate::settings::Settings;
+use crate::settings::{CreateStrategy, Settings};
 
 /// Not the name that our changes bear: no worker follows a test.
 const DISPLAY: &str = "Interlock doctor";
@@ -66,7 +66,10 @@ pub(super) async fn write(
 ) -> Written {
     let mut correlation_id = format!("interlock-doctor.{}.", clock.tag());
     correlation_id.push_str(&"x".repeat(CORRELATION_CHARS.saturating_sub(correlation_id.len())));
-    let sent = body(wishes, ids, &correlation_id);
+    let mut sent = body(wishes, ids, &correlation_id);
+    if settings.create == CreateStrategy::ChosenId {
+        sent.insert("sys_id".to_owned(), format!("{}{}", clock.tag(), clock.tag()).into());
+    }
     let address = Address::new("/api/sn_chg_rest/change/normal");
     let created = asker.send(&Method::POST, &address, Some(Body::json(&sent))).await;
     let found = look_up(asker, &correlation_id, &created).await;

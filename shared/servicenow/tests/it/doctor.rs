@@ -102,8 +102,13 @@ async fn examined(sim: &Simulator, wishes: &Wishes, write: bool) -> Examination 
 }
 
 async fn examined_as(sim: &Simulator, auth: &Value, wishes: &Wishes, write: bool) -> Examination {
-    let webhook = json!({ "secrets": ["${env:CARGO_PKG_NAME}"] });
-    let settings = settings_of(&json!({ "base_url": BASE, "auth": auth, "webhook": webhook }));
+    examined_with(sim, &json!({ "base_url": BASE, "auth": auth }), wishes, write).await
+}
+
+async fn examined_with(sim: &Simulator, settings: &Value, wishes: &Wishes, write: bool) -> Examination {
+    let mut settings = settings.clone();
+    settings["webhook"] = json!({ "secrets": ["${env:CARGO_PKG_NAME}"] });
+    let settings = settings_of(&settings);
     let http = Arc::new(InProcess::of(sim.router()));
     let doctor = Doctor::new("acme", settings, http, Arc::new(SystemClock));
     doctor.examine(wishes, write, &mut |_| {}).await

@@ -4,6 +4,7 @@
 mod access;
 mod budget;
 mod changed;
+mod chosen;
 mod counted;
 mod doctor;
 mod faults;

@@ -87,6 +87,13 @@ impl World {
         Self::build(|_| {}, secret, &settings)
     }
 
+    /// A client that chooses the `sys_id` of what it creates.
+    pub fn choosing(change: impl FnOnce(&mut Knobs)) -> Self {
+        let secret = secret("interlock");
+        let auth = json!({ "basic": { "username": "interlock", "password": reference(&secret) } });
+        Self::build(change, secret, &json!({ "base_url": BASE, "auth": auth, "create": "chosen_id" }))
+    }
+
     fn build(change: impl FnOnce(&mut Knobs), secret: NamedTempFile, settings: &Value) -> Self {
         Self::with_clock(change, secret, settings, Options::default(), Arc::new(SystemClock))
     }
@@ -169,6 +176,7 @@ pub fn key() -> DeploymentKey {
 pub fn new_change() -> NewChange {
     NewChange {
         kind: NewKind::Normal,
+        sys_id: Some(key().chosen_sys_id()),
         correlation_id: CorrelationId::new(
             &key(),
             "4f0c2a9be1d7730c5ad0f4e1c9ab65a2f7716c31",

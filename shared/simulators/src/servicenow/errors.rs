@@ -103,9 +103,9 @@ impl ApiError {
         )
     }
 
-    pub(super) fn duplicate_key(sys_id: &str) -> Self {
+    pub(super) fn duplicate_key(sys_id: &str, status: u16) -> Self {
         Self::new(
-            403,
+            status,
             "Operation Failed",
             format!(
                 "Unique Key violation detected by database (Duplicate entry '{sys_id}' for key 'PRIMARY')"

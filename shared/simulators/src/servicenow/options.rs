@@ -192,6 +192,8 @@ pub struct Knobs {
     pub chg_abort_status: u16,
     /// A caller-chosen sys_id on insert is kept.
     pub honour_chosen_sys_id: bool,
+    /// Status of an insert whose sys_id is taken.
+    pub duplicate_sys_id_status: u16,
     /// A request without `Accept`, or with a body and no `Content-Type`, is refused with 400.
     pub strict_headers: bool,
     /// A longer address is refused with 414; without it only an endless path is.
@@ -268,6 +270,7 @@ impl Default for Knobs {
             chg_value_types: ValueTypes::Number,
             chg_abort_status: 403,
             honour_chosen_sys_id: true,
+            duplicate_sys_id_status: 403,
             strict_headers: false,
             uri_bytes_max: None,
             semaphore: None,

@@ -210,7 +210,7 @@ impl World {
         self.remember(table, &sys_id);
         let rows = self.tables.entry(table.to_owned()).or_default();
         if !rows.insert(record.clone()) {
-            return Err(ApiError::duplicate_key(&sys_id));
+            return Err(ApiError::duplicate_key(&sys_id, self.knobs.duplicate_sys_id_status));
         }
         if table == "sysapproval_approver" {
             let change = record.get("sysapproval").to_owned();

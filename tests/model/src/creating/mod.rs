@@ -60,6 +60,8 @@ pub(crate) struct Creating {
     pub settle: u8,
     /// Ages are judged as of the beginning of the tick, not as of the look-up's answer.
     pub from_beginning: bool,
+    /// The instance honours the sys_id that we choose: it refuses a second row.
+    pub chosen: bool,
 }
 
 /// A message that asks for a change.

@@ -30,6 +30,11 @@ impl Creating {
                 state.copies[at].hand = Hand::Looked { began: state.now, found };
             }
             Action::Decide(at) => self.decide(state, at),
+            // Refused: the row that stands is found by the next look-up.
+            Action::PostAnswered(at) if self.chosen && state.rows > 0 => {
+                let due = state.now + self.settle;
+                again(&mut state.copies[at], Some(state.now), due);
+            }
             Action::PostAnswered(at) => {
                 state.rows += 1;
                 state.copies.remove(at);
@@ -65,7 +70,7 @@ impl Creating {
             }
             Action::Commit(at) => {
                 state.posts.remove(at);
-                state.rows += 1;
+                state.rows += u8::from(!self.chosen || state.rows == 0);
             }
             Action::Vanish(at) => {
                 state.posts.remove(at);

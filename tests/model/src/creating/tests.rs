@@ -8,7 +8,15 @@ const SOME: Faults = Faults { crashes: 1, freezes: 1, flushes: 1, lost: 1 };
 const DYING: Faults = Faults { crashes: 2, freezes: 0, flushes: 0, lost: 2 };
 
 fn two_copies(faults: Faults) -> Creating {
-    Creating { without: None, faults, doubled: true, store: true, settle: SETTLE, from_beginning: false }
+    Creating {
+        without: None,
+        faults,
+        doubled: true,
+        store: true,
+        settle: SETTLE,
+        from_beginning: false,
+        chosen: false,
+    }
 }
 
 fn one_copy_without_store(faults: Faults) -> Creating {
@@ -82,4 +90,24 @@ fn a_settle_time_of_a_commit_and_one_send_window_is_too_short_when_judged_after_
 fn a_settle_time_of_a_commit_and_one_send_window_is_enough_when_judged_from_the_beginning_of_the_tick() {
     let faults = Faults { freezes: 0, ..SOME };
     holds(Creating { settle: COMMIT + SEND + 1, from_beginning: true, ..two_copies(faults) });
+}
+
+/// What an instance that honours a chosen sys_id adds: where a rule fails and a second change would be created,
+/// there is none.
+#[test]
+fn with_a_chosen_sys_id_no_second_change_is_created_whichever_rule_fails() {
+    let faults = Faults { freezes: 1, lost: 1, ..NONE };
+    for (rule, model) in [
+        (Rule::LookUp, one_copy_without_store(DYING)),
+        (Rule::Settle, one_copy_without_store(DYING)),
+        (Rule::SettleAgain, one_copy_without_store(DYING)),
+        (Rule::Marker, two_copies(NONE)),
+        (Rule::Epoch, two_copies(Faults { flushes: 1, lost: 1, ..NONE })),
+        (Rule::SettledWinsToo, two_copies(faults)),
+        (Rule::SendDeadline, two_copies(faults)),
+    ] {
+        let without = Creating { without: Some(rule), ..model };
+        breaks(Creating { ..without }, ONE);
+        holds(Creating { chosen: true, ..without });
+    }
 }

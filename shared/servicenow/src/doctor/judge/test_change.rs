@@ -91,10 +91,19 @@ fn kept(record: &Map<String, Value>, written: &Written) -> Vec<Finding> {
             // The read back tells whether it is hidden or lost.
             None if ours => {}
             Some(_) if ours => findings.push(not_writable(&format!("{name} of the test change is not kept"))),
+            _ if name == "sys_id" => findings.push(not_chosen()),
             _ => findings.push(not_kept(name)),
         }
     }
     findings
+}
+
+fn not_chosen() -> Finding {
+    Finding::warning(
+        Name::ChosenIdIgnored,
+        "the test change got a sys_id of the instance's own in place of the one that was chosen for it",
+        "let the integration user write sys_id, or write create: look_up on this connection",
+    )
 }
 
 fn not_kept(name: &str) -> Finding {

@@ -157,3 +157,16 @@ async fn a_cancel_without_a_word_is_tried_again() {
     written(&sim, &[]).await;
     assert_eq!(tests(&sim), canceled());
 }
+
+#[tokio::test]
+async fn an_instance_that_gives_changes_ids_of_its_own_is_chosen_id_ignored_where_one_is_chosen() {
+    let secret = secret("interlock-client-secret");
+    let settings = json!({ "base_url": BASE, "auth": by_client(&reference(&secret)), "create": "chosen_id" });
+    let sim = instance();
+    told(examined_with(&sim, &settings, &wishes(), true).await, &[]);
+    assert_eq!(tests(&sim), canceled());
+    let mut knobs = sim.knobs();
+    knobs.honour_chosen_sys_id = false;
+    sim.set_knobs(knobs);
+    told(examined_with(&sim, &settings, &wishes(), true).await, &["chosen_id_ignored"]);
+}
