@@ -288,6 +288,7 @@ impl Desk {
             terms: &state.terms,
             template: state.template.as_deref(),
             parties: state.parties.as_deref(),
+            freezes: &self.policies.freezes_of(&gate.request.deployment),
             now,
         })
     }

@@ -5,7 +5,7 @@ mod secrets;
 
 use std::path::Path;
 
-use interlock_rules::{ChangeType, Mode, Policy, When};
+use interlock_rules::{ChangeType, Mode, Policies, Policy, When};
 use interlock_runtime::config::{Config, Fault, Faults, Origin};
 use interlock_servicenow::KIND as SERVICE_NOW;
 
@@ -60,6 +60,12 @@ fn single_role(roles: &[Role], config: &Config) -> Result<(), Faults> {
         [role] => config.for_single_role(role.name()),
         _ => Ok(()),
     }
+}
+
+/// The policies and freezes of a configuration.
+pub fn policies(config: &Config) -> Policies {
+    let policies = Policies::new(config.policies.clone(), default_service_now(config));
+    policies.with_freezes(config.freezes.clone())
 }
 
 /// The ServiceNow connection of policies that name none.

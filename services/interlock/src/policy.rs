@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::bail;
 use chrono::{DateTime, Utc};
 use interlock_events::DeploymentRequested;
-use interlock_rules::{Considered, Draft, Policies, Terms, deadline, draft};
+use interlock_rules::{Considered, Draft, Freeze, Policies, Terms, deadline, draft};
 use interlock_runtime::config::Config;
 use serde::Serialize;
 
@@ -27,11 +27,13 @@ struct Answer {
     /// When the gate is rejected at the latest, if nobody approves.
     deadline: DateTime<Utc>,
     terms: Terms,
+    /// Freezes that concern it, whether they hold or not.
+    freezes: Vec<Freeze>,
 }
 
 pub fn test(wish: &PolicyTest, config: &Config) -> anyhow::Result<()> {
     let (request, gate_limit) = source::read(wish, config)?;
-    let policies = Policies::new(config.policies.clone(), check::default_service_now(config));
+    let policies = check::policies(config);
     match answer(request, &policies, gate_limit) {
         Ok(answer) if wish.json => say::line(serde_json::to_string(&answer)?),
         Ok(answer) => say::line(shown::shown(&answer)),
@@ -48,6 +50,7 @@ fn answer(request: DeploymentRequested, policies: &Policies, gate_limit: Duratio
         change: draft(&request, &terms)?,
         deadline: deadline(request.requested_at, &terms, gate_limit, None),
         terms,
+        freezes: policies.freezes_of(&request.deployment).into_iter().cloned().collect(),
         request,
     })
 }

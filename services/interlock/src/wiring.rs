@@ -49,7 +49,7 @@ impl Wiring {
         let Ports { broker, store, clock, http } = ports;
         let service_now = interlock_servicenow::connections(&config, &http, &clock, &store)?;
         let platforms = interlock_platforms::platforms(&config, &http, &clock, Some(&store))?;
-        let policies = Policies::new(config.policies.clone(), check::default_service_now(&config));
+        let policies = check::policies(&config);
         let context = Context {
             broker,
             store,

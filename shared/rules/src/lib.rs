@@ -8,6 +8,7 @@ mod canonical;
 mod chain;
 mod create;
 mod draft;
+mod freeze;
 mod gate;
 mod pace;
 mod policy;
@@ -27,6 +28,7 @@ pub use canonical::{Family, approved_after_cancel, canonical, extras};
 pub use chain::{Standing, standing};
 pub use create::{CreateFacts, Creation, may_create};
 pub use draft::{Draft, draft};
+pub use freeze::{Freeze, LocalTime, WeekTime, Weekly};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
 pub use pace::{Glances, has_not_moved, run_look_after};
 pub use policy::{

@@ -7,6 +7,7 @@ use interlock_events::{ChangeRef, Deployment};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::freeze::Freeze;
 use crate::rollback::RollbackTerms;
 use crate::separation::SeparationTerms;
 use crate::when::{Considered, When};
@@ -272,6 +273,7 @@ pub struct Terms {
 pub struct Policies {
     policies: Vec<Policy>,
     default_service_now: String,
+    freezes: Vec<Freeze>,
 }
 
 impl Policies {
@@ -292,7 +294,19 @@ impl Policies {
             rollback: None,
             separation: None,
         });
-        Self { policies, default_service_now }
+        Self { policies, default_service_now, freezes: Vec::new() }
+    }
+
+    /// The same, and times in which nothing is released.
+    #[must_use]
+    pub fn with_freezes(self, freezes: Vec<Freeze>) -> Self {
+        Self { freezes, ..self }
+    }
+
+    /// The freezes that concern a deployment, whether they hold now or not.
+    #[must_use]
+    pub fn freezes_of(&self, deployment: &Deployment) -> Vec<&Freeze> {
+        self.freezes.iter().filter(|freeze| freeze.concerns(deployment)).collect()
     }
 
     /// The policies in their order, up to the one that matches.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::canonical::canonical;
+use crate::freeze::Freeze;
 use crate::policy::{Mode, OnRejection, Terms, WindowRule};
 use crate::promise::broken_promise;
 use crate::record::{Approval, ChangeRow, ChangeState, Reading};
@@ -85,6 +86,8 @@ pub struct ReleaseInputs<'a> {
     pub template: Option<&'a str>,
     /// Who may not approve, where the terms look at that; `None`: it is not known yet.
     pub parties: Option<&'a [Party]>,
+    /// Freezes that concern the deployment, whether they hold now or not.
+    pub freezes: &'a [&'a Freeze],
     /// Our clock.
     pub now: DateTime<Utc>,
 }
@@ -156,7 +159,8 @@ pub fn may_release(inputs: ReleaseInputs<'_>) -> Verdict {
     if let Some(reason) = broken_separation(row, inputs.terms.separation.as_ref(), inputs.parties) {
         return Verdict::Wait { reason, until: None };
     }
-    in_window(row, inputs).unwrap_or_else(|| permit(row, inputs))
+    let not_yet = || frozen(row, inputs).or_else(|| in_window(row, inputs));
+    not_yet().unwrap_or_else(|| permit(row, inputs))
 }
 
 /// The right to release a gate that its policy only observes: the record has no say, but the run must be read at
@@ -240,6 +244,27 @@ fn not_there(run: &RunReading, sha: &str, attempt: Option<u32>) -> Option<String
     })
 }
 
+/// `None`: no freeze stops it. Of those that do, the one that ends last is told.
+fn frozen(row: &ChangeRow, inputs: ReleaseInputs<'_>) -> Option<Verdict> {
+    let stopping = || inputs.freezes.iter().filter(|freeze| freeze.stops(row));
+    stopping().next()?;
+    if let Some(reason) = skewed(inputs, "freeze") {
+        return Some(Verdict::Wait { reason, until: None });
+    }
+    let held = stopping().filter_map(|freeze| Some((freeze, freeze.holds(inputs.now)?)));
+    // One that names no end outlasts all others.
+    let (freeze, until) = held.max_by_key(|(_, until)| until.unwrap_or(DateTime::<Utc>::MAX_UTC))?;
+    let reason = format!("{} is approved, but {}", row.number, freeze.told(until));
+    Some(Verdict::Wait { reason, until })
+}
+
+/// Why times of people cannot be judged; `None`: they can.
+fn skewed(inputs: ReleaseInputs<'_>, what: &str) -> Option<String> {
+    let skew = inputs.reading.ok().and_then(|reading| reading.skew_seconds).unwrap_or(0);
+    (skew.abs() > SKEW_SECONDS_MAX)
+        .then(|| format!("our clock and the instance's differ by {skew} s: no {what} can be judged"))
+}
+
 /// `None`: inside the window.
 fn in_window(row: &ChangeRow, inputs: ReleaseInputs<'_>) -> Option<Verdict> {
     let number = &row.number;
@@ -250,12 +275,8 @@ fn in_window(row: &ChangeRow, inputs: ReleaseInputs<'_>) -> Option<Verdict> {
     if row.start.is_none() && row.end.is_none() {
         return None;
     }
-    let skew = inputs.reading.ok().and_then(|reading| reading.skew_seconds).unwrap_or(0);
-    if skew.abs() > SKEW_SECONDS_MAX {
-        return wait(
-            format!("our clock and the instance's differ by {skew} s: no window can be judged"),
-            None,
-        );
+    if let Some(reason) = skewed(inputs, "window") {
+        return wait(reason, None);
     }
     if let Some(start) = row.start.filter(|start| inputs.now < *start) {
         return wait(format!("{number} is approved; its window begins at {start}"), Some(start));

@@ -20,6 +20,8 @@ pub struct Setup {
     pub change: &'static str,
     /// All policies instead, as a file of `deploy/examples` has them.
     pub example: Option<&'static str>,
+    /// Freezes instead of those of the example, as items of a list.
+    pub freezes: &'static str,
     /// How long a write to ServiceNow may commit after its time-out.
     pub settle_seconds: u64,
     /// How often pending changes are asked for.
@@ -27,6 +29,8 @@ pub struct Setup {
     /// How often is looked for what no webhook told.
     pub sweep_seconds: u64,
 }
+
+const FREEZES: &str = "\nfreezes:";
 
 impl Default for Setup {
     fn default() -> Self {
@@ -37,6 +41,7 @@ impl Default for Setup {
             policy: "",
             change: "",
             example: None,
+            freezes: "",
             settle_seconds: 2,
             poll_seconds: 1,
             sweep_seconds: 300,
@@ -65,7 +70,8 @@ impl Setup {
         let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../deploy/examples").join(example);
         let text = fs::read_to_string(&file).expect("the example is there");
         let from = text.find("\npolicies:").expect("an example has policies");
-        text[from..].to_owned()
+        let upto = text.find(FREEZES).filter(|_| !self.freezes.is_empty()).unwrap_or(text.len());
+        text[from..upto].to_owned()
     }
 
     pub(super) fn cast(&self) -> &'static [Role] {
@@ -84,6 +90,16 @@ impl World {
     /// If the test directory cannot be written.
     pub fn set_service_now_password(&self, password: &str) {
         fs::write(self.folder.join("servicenow-password"), password).expect("the test directory is writable");
+    }
+
+    /// Takes the freezes out of the file, which roles read at their start.
+    ///
+    /// # Panics
+    /// If the file has none, or cannot be written.
+    pub fn without_freezes(&self) {
+        let text = fs::read_to_string(self.config_file()).expect("it was written");
+        let from = text.find(FREEZES).expect("there are freezes");
+        fs::write(self.config_file(), &text[..from]).expect("the test directory is writable");
     }
 
     pub(super) fn config_file(&self) -> PathBuf {
@@ -108,6 +124,8 @@ impl World {
 
     fn settings(&self, setup: &Setup, service_now_url: &str) -> String {
         let policies = setup.policies();
+        let freezes =
+            if setup.freezes.is_empty() { String::new() } else { format!("{FREEZES}{}", setup.freezes) };
         let Setup { settle_seconds, poll_seconds, sweep_seconds, .. } = setup;
         let (folder, github_url) = (self.folder.display(), &self.github_url);
         let ingress = self.ports["ingress"];
@@ -131,7 +149,7 @@ connections:
     app_id: 771203
     private_key: "${{file:{folder}/app-key}}"
     webhook_secrets: ["${{file:{folder}/github-secret}}"]
-{policies}
+{policies}{freezes}
 "#
         )
     }

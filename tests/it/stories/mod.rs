@@ -5,6 +5,7 @@ mod audit;
 mod away;
 mod crash;
 mod door;
+mod freeze;
 mod lost;
 mod matrix;
 mod observe;

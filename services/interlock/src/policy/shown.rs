@@ -14,7 +14,8 @@ pub fn shown(answer: &Answer) -> String {
     let _ = deployment(&mut text, answer)
         .and_then(|()| policies(&mut text, &answer.considered))
         .and_then(|()| change(&mut text, answer))
-        .and_then(|()| terms(&mut text, answer));
+        .and_then(|()| terms(&mut text, answer))
+        .and_then(|()| freezes(&mut text, answer));
     text.trim_end().to_owned()
 }
 
@@ -148,4 +149,21 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
         "  closed as `{}`, else as `{}`, also after {hours} h without a result",
         close.successful, close.unsuccessful
     )
+}
+
+fn freezes(text: &mut String, answer: &Answer) -> std::fmt::Result {
+    if answer.freezes.is_empty() {
+        return Ok(());
+    }
+    writeln!(text, "\nfreezes, at the time of the request")?;
+    for freeze in &answer.freezes {
+        match freeze.holds(answer.request.requested_at) {
+            None => writeln!(text, "  the freeze `{}` does not hold", freeze.name)?,
+            Some(until) => writeln!(text, "  {}", freeze.told(until))?,
+        }
+        if freeze.except.contains(&answer.terms.change.change_type) {
+            writeln!(text, "    it excepts changes of this type")?;
+        }
+    }
+    Ok(())
 }

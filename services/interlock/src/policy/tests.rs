@@ -20,7 +20,7 @@ fn asked(event: PathBuf, policies: &str) -> anyhow::Result<Answer> {
     let config = Config::parse("test.yaml", &text, std::iter::empty())?;
     let wish = PolicyTest { event, connection: None, json: false };
     let (request, gate_limit) = source::read(&wish, &config)?;
-    let policies = Policies::new(config.policies.clone(), check::default_service_now(&config));
+    let policies = check::policies(&config);
     answer(request, &policies, gate_limit).map_err(anyhow::Error::msg)
 }
 
@@ -86,4 +86,23 @@ fn a_template_that_cannot_be_filled_in_is_named() {
     let policies = "policies: [{ name: default, change: { assignment_group: x, start: soon } }]\n";
     let said = asked(fixture("deployment.created.json"), policies).unwrap_err().to_string();
     assert!(said.contains("`change.start`"), "{said}");
+}
+
+#[test]
+fn freezes_that_concern_the_deployment_are_told_and_whether_they_hold() {
+    let freezes = "\
+freezes:
+  - { name: year-end, from: 2000-01-01, until: 2999-12-31 18:00, time_zone: Europe/Berlin, reason: closing of the books }
+  - { name: past, until: 2000-01-01, except: [normal] }
+  - { name: elsewhere, when: { environment: nowhere } }
+";
+    let answer = asked(fixture("deployment_protection_rule.requested.json"), freezes).unwrap();
+    let shown = shown::shown(&answer);
+    let (_, told) = shown.split_once("freezes").unwrap();
+    insta::assert_snapshot!(told, @r"
+    , at the time of the request
+      the freeze `year-end` (closing of the books) holds until 2999-12-31 18:00 CET
+      the freeze `past` does not hold
+        it excepts changes of this type
+    ");
 }

@@ -5,6 +5,7 @@ mod connection;
 mod document;
 mod endpoint;
 mod fault;
+mod freezes;
 mod layers;
 mod piece;
 mod policies;
@@ -15,7 +16,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use interlock_rules::Policy;
+use interlock_rules::{Freeze, Policy};
 
 pub use connection::Connection;
 pub use endpoint::{Backend, Endpoint, Place};
@@ -52,6 +53,8 @@ pub struct Config {
     pub worker: WorkerConfig,
     /// In order: the first that matches wins. One named `default` is among them.
     pub policies: Vec<Policy>,
+    /// Times in which nothing is released.
+    pub freezes: Vec<Freeze>,
     connections: Vec<Connection>,
 }
 
@@ -128,6 +131,7 @@ impl Config {
             timing: Timing::read(&mut layers),
             worker: WorkerConfig::read(&mut layers),
             policies: policies::read(&mut layers, &connections),
+            freezes: freezes::read(&mut layers),
             connections,
         };
         let mut faults = layers.faults;

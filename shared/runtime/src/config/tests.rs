@@ -147,7 +147,7 @@ policies:
       cure: write a whole number from 1 to 600
     interlock.yaml:14:1: unknown key `conections`
       14 | conections: …
-      cure: did you mean `connections`? known: broker, store, ingress, admin, telemetry, timing, worker, connections, policies
+      cure: did you mean `connections`? known: broker, store, ingress, admin, telemetry, timing, worker, connections, policies, freezes
     interlock.yaml:17:5: policies[0]: unknown key `aproval`
       17 |     aproval: …
       cure: did you mean `approval`? known: name, when, service_now, mode, gate, change, approval, window, close, on_withdrawal, rollback, separation
@@ -158,6 +158,42 @@ policies:
       19 |   - when: …
       cure: add `name:`
     "#);
+}
+
+#[test]
+fn a_freeze_that_no_calendar_could_mean_is_reported_where_it_stands() {
+    let text = "\
+freezes:
+  - { name: a, time_zone: Europe/Berln }
+  - { name: b, from: 18.12.2026 }
+  - { name: c, weekly: { from: Freitag, until: Mon 06:00 } }
+";
+    insta::assert_snapshot!(faults(text), @"
+    3 faults in the configuration
+    interlock.yaml:2:27: freezes[0].time_zone: `Europe/Berln` is no time zone; write Europe/Berlin
+      2 |   - { name: a, time_zone: Europe/Berln }
+    interlock.yaml:3:22: freezes[1].from: `18.12.2026` is no local time; write 2026-12-18 18:00
+      3 |   - { name: b, from: 18.12.2026 }
+    interlock.yaml:4:32: freezes[2].weekly.from: `Freitag` is no time of the week; write Fri 16:00
+      4 |   - { name: c, weekly: { from: Freitag, until: Mon 06:00 } }
+    ");
+    let text = "\
+freezes:
+  - { name: a, from: 2026-12-18, until: 2026-12-01 }
+  - { name: a, weekly: { from: Fri 16:00, until: Fri 16:00 } }
+";
+    insta::assert_snapshot!(faults(text), @"
+    3 faults in the configuration
+    interlock.yaml:2:41: freezes[0].until: it ends before it begins
+      2 |   - { name: a, from: 2026-12-18, until: 2026-12-01 }
+      cure: write a time after `from`
+    interlock.yaml:3:13: freezes[1].name: another freeze is named `a`
+      3 |   - { name: a, weekly: { from: Fri 16:00, until: Fri 16:00 } }
+      cure: give each its own name: people read it while they wait
+    interlock.yaml:3:24: freezes[1].weekly: it begins when it ends
+      3 |   - { name: a, weekly: { from: Fri 16:00, until: Fri 16:00 } }
+      cure: leave `weekly` out for a freeze that holds all the time
+    ");
 }
 
 #[test]

@@ -168,6 +168,7 @@ impl Extras {
             terms: &TERMS,
             template: None,
             parties: None,
+            freezes: &[],
             now: at(60),
         });
         if let Verdict::Release(permit) = verdict {

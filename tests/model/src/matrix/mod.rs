@@ -156,6 +156,7 @@ impl Matrix {
             terms: &TERMS,
             template: None,
             parties: None,
+            freezes: &[],
             now: at(60),
         });
         if matches!(verdict, Verdict::Release(_)) {

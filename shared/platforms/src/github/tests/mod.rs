@@ -239,6 +239,7 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         terms: &Policies::new(Vec::new(), "snow".into()).of(deployment),
         template: None,
         parties: None,
+        freezes: &[],
         now: read_at,
     });
     match verdict {
