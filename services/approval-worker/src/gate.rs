@@ -78,6 +78,9 @@ pub(crate) struct GateState {
     /// When something matters that no change of the record tells: its window begins.
     #[serde(default)]
     pub matters_at: Option<DateTime<Utc>>,
+    /// Mark of the freezes that it was last judged by.
+    #[serde(default)]
+    pub freezes: Option<u64>,
     /// Why it waits, for people.
     pub reason: String,
     /// The trace that its request began: what follows belongs to it, whoever's hint made us look.
@@ -179,6 +182,7 @@ impl GateState {
             seen: String::new(),
             known: None,
             matters_at: None,
+            freezes: None,
             reason: "no look yet".into(),
             traceparent: None,
             run_read: None,

@@ -12,6 +12,7 @@ mod projection;
 mod read;
 mod released;
 mod report;
+mod rest;
 mod rollback;
 mod separation;
 mod subscribers;

@@ -2,22 +2,20 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use interlock_events::{Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
     PERMIT_LIFETIME, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, broken_promise, canonical,
     deadline, may_release, next_look, run_look_after,
 };
-use interlock_servicenow::Known;
 use tokio::time::Instant;
 
 use crate::gate::{Gate, GateState, Phase};
 use crate::read::Unread;
+use crate::rest::NEAR_DEADLINE;
 use crate::{Desk, NAME};
 
-/// So near to the deadline a gate whose record could not be read is looked at again soon.
-const NEAR_DEADLINE: TimeDelta = TimeDelta::minutes(2);
 const UNREAD_LOOK_MAX: Duration = Duration::from_secs(5);
 /// Outward writes leave within this time after the tick began.
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
@@ -169,8 +167,7 @@ impl Desk {
                 if let Ok(reading) = &reading
                     && now - reading.at < PERMIT_LIFETIME
                 {
-                    let alone = state.knows_everybody() && !state.may_be_a_rollback(reading);
-                    (state.known, state.matters_at) = (Known::of(reading).filter(|_| alone), until);
+                    self.may_rest(gate, state, reading, until);
                 }
                 // Sleeping through the last moments would reject what was approved long before.
                 let is_near = state.deadline - now <= NEAR_DEADLINE;
@@ -249,18 +246,6 @@ impl Desk {
                 Looked::again(Duration::from_secs(1))
             }
         }
-    }
-
-    /// Nothing has moved since the gate was last looked at, nothing was due, and its deadline is not near: the
-    /// instance is not asked.
-    async fn is_at_rest(&self, gate: Gate<'_>, state: &GateState) -> bool {
-        let now = self.context.clock.now();
-        let is_due = state.deadline - now <= NEAR_DEADLINE || state.matters_at.is_some_and(|at| at <= now);
-        let Some(known) = state.known.as_ref().filter(|_| !is_due && state.change.is_some()) else {
-            return false;
-        };
-        let Some(service_now) = self.service_now.get(&state.terms.service_now) else { return false };
-        service_now.is_as_read(&gate.shared(state).hashes(), known).await
     }
 
     fn judge(

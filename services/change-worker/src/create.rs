@@ -10,7 +10,7 @@ use interlock_runtime::worker::{Delivery, Handled};
 use interlock_servicenow::{Class, NewChange, NewKind, ServiceNow};
 
 use crate::Desk;
-use crate::follow::{Following, Seen};
+use crate::following::{Following, Seen};
 use crate::walk::{about, failed};
 
 /// How long the marker of a create is kept.

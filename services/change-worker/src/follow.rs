@@ -1,22 +1,20 @@
 //! One look at a deployment's change: from the request until the change rests.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{ChangeFailed, ChangeOpened, DeploymentRequested, Event, Outcome};
 use interlock_platforms::PlatformError;
 use interlock_rules::{
-    ChangeRow, ChangeState, Goal, RunPhase, SIBLINGS_KEPT, SharedGate, Sibling, Terms, canonical, deadline,
+    ChangeRow, ChangeState, Goal, RunPhase, SIBLINGS_KEPT, SharedGate, Terms, canonical, deadline,
     run_look_after,
 };
 use interlock_runtime::worker::{Delivery, Handled};
 use interlock_servicenow::{Known, Lane, ServiceNow, ServiceNowError};
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::Desk;
 use crate::create::new_change;
+use crate::following::{Following, Seen};
 use crate::walk::{Closing, Walk, Walked, about, failed};
 
 /// How often at least where it may be running.
@@ -25,96 +23,8 @@ const RUNNING_LOOK: TimeDelta = TimeDelta::hours(1);
 const ASKED_AT_ONCE: TimeDelta = TimeDelta::hours(6);
 /// While the deployment is young its change is looked at more often.
 const YOUNG: TimeDelta = TimeDelta::hours(1);
-
-/// Fields that were not taken and that are named.
-const IGNORED_MAX: usize = 30;
 /// Stands in the note that names them.
 const IGNORED_MARK: &str = "[interlock:ignored]";
-
-/// What travels with a deployment's watch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Following {
-    /// The policy's terms, as they were at the request.
-    pub terms: Terms,
-    /// Since when a create that we know nothing of is waited for.
-    pub settle_from: Option<DateTime<Utc>>,
-    /// When a change was created or first found.
-    pub found_at: Option<DateTime<Utc>>,
-    /// The change that was told.
-    pub told: Option<String>,
-    /// Its number.
-    #[serde(default)]
-    pub told_number: Option<String>,
-    /// Extras, and when each was first seen.
-    pub extras: BTreeMap<String, DateTime<Utc>>,
-    /// When the platform was last asked.
-    pub run_read: Option<DateTime<Utc>>,
-    /// Who shares the gate, once that was read; nobody, if it is this deployment's alone.
-    #[serde(default)]
-    pub siblings: Option<Vec<Sibling>>,
-    /// The change stands under another's key.
-    #[serde(default)]
-    pub shares: bool,
-    /// Fields of the change that was told that the instance did not take as they were sent.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ignored: Vec<String>,
-    /// The change that was seen beyond New: whoever takes it back there wants it there.
-    #[serde(default)]
-    pub asked: Option<String>,
-    /// That it covers this deployment too stands in its notes.
-    #[serde(default)]
-    pub noted: bool,
-    /// What was read of the change, where it waits for people and nothing is to be done.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub known: Option<Known>,
-}
-
-/// What one look saw in ServiceNow.
-#[derive(Clone, Copy)]
-pub(crate) struct Seen<'a> {
-    pub shared: &'a SharedGate,
-    /// The canonical one.
-    pub row: &'a ChangeRow,
-    /// Those that count.
-    pub rows: &'a [ChangeRow],
-    /// Those of everybody who shares the gate.
-    pub all: &'a [ChangeRow],
-}
-
-impl Following {
-    fn begin(terms: Terms) -> Self {
-        Self {
-            terms,
-            settle_from: None,
-            found_at: None,
-            told: None,
-            told_number: None,
-            extras: BTreeMap::new(),
-            run_read: None,
-            siblings: None,
-            shares: false,
-            ignored: Vec::new(),
-            asked: None,
-            noted: false,
-            known: None,
-        }
-    }
-
-    /// Without the change that it went by.
-    pub(crate) fn anew(self) -> Self {
-        Self { siblings: self.siblings, ..Self::begin(self.terms) }
-    }
-
-    /// The state travels in a header, so it names some of very many.
-    pub(crate) fn not_taken(&mut self, mut fields: Vec<String>) {
-        fields.truncate(IGNORED_MAX);
-        self.ignored = fields;
-    }
-
-    pub(crate) fn json(&self) -> Value {
-        serde_json::to_value(self).unwrap_or(Value::Null)
-    }
-}
 
 impl Desk {
     pub(crate) async fn follow(&self, delivery: &Delivery<DeploymentRequested>) -> Handled {

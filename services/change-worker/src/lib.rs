@@ -5,6 +5,7 @@ mod audit;
 mod create;
 mod extras;
 mod follow;
+mod following;
 mod memory;
 mod rest;
 mod rollback;

@@ -5,7 +5,7 @@ use interlock_rules::{RunPhase, SharedGate, run_look_after};
 use interlock_servicenow::ServiceNow;
 
 use crate::Desk;
-use crate::follow::Following;
+use crate::following::Following;
 
 impl Desk {
     /// The change waits for people, nothing of it has moved, and its job waits too: the instance is not asked.

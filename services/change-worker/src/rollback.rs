@@ -8,7 +8,7 @@ use interlock_servicenow::{Lane, ServiceNow};
 
 use crate::Desk;
 use crate::create::watch;
-use crate::follow::Following;
+use crate::following::Following;
 use crate::walk::failed;
 
 /// What is gone back to was deployed in this time.

@@ -5,7 +5,7 @@ use interlock_rules::{RunPhase, SharedGate, Sibling, together};
 use interlock_servicenow::ServiceNow;
 
 use crate::Desk;
-use crate::follow::{Following, Seen};
+use crate::following::{Following, Seen};
 
 impl Seen<'_> {
     /// Under whose key the change stands, if not under this one's.

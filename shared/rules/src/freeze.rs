@@ -19,7 +19,7 @@ pub use local::{LocalTime, WeekTime, Weekly};
 ///
 /// It is judged at every look by the file as it is now, not as it was at the request: who stops everything
 /// means the gates that are open too.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Freeze {
     /// Its name, in reasons.

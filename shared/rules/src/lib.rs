@@ -11,6 +11,7 @@ mod draft;
 mod freeze;
 mod gate;
 mod pace;
+mod policies;
 mod policy;
 mod promise;
 mod record;
@@ -31,9 +32,10 @@ pub use draft::{Draft, draft};
 pub use freeze::{Freeze, LocalTime, WeekTime, Weekly};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
 pub use pace::{Glances, has_not_moved, run_look_after};
+pub use policies::Policies;
 pub use policy::{
     ApprovalTerms, ChangeTerms, ChangeType, CloseTerms, GateRule, Mode, OWNED_BY_TEMPLATE, OnRejection,
-    OnWithdrawal, Policies, Policy, Terms, WindowRule,
+    OnWithdrawal, Policy, Terms, WindowRule,
 };
 pub use promise::broken_promise;
 pub use record::{Approval, ApproverRow, CANCELED_MARK, ChangeRow, ChangeState, Reading, WITHDRAWN_MARK};

@@ -1,16 +1,15 @@
-//! Policies: which deployment gets which change, on which terms. The first that matches wins.
+//! A policy: which change a deployment gets, and on which terms.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use interlock_events::{ChangeRef, Deployment};
+use interlock_events::ChangeRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::freeze::Freeze;
 use crate::rollback::RollbackTerms;
 use crate::separation::SeparationTerms;
-use crate::when::{Considered, When};
+use crate::when::When;
 
 /// One policy of the configuration. Everything but `name` has a default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -76,7 +75,7 @@ pub enum GateRule {
 }
 
 /// Type of change (ServiceNow docs, "Change types").
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeType {
     /// New, Assess, Authorize, Scheduled, Implement, Review, Closed.
@@ -268,88 +267,11 @@ pub struct Terms {
     pub rolls_back: Option<ChangeRef>,
 }
 
-/// All policies in order, and the ServiceNow connection of those that name none.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Policies {
-    policies: Vec<Policy>,
-    default_service_now: String,
-    freezes: Vec<Freeze>,
-}
-
-impl Policies {
-    /// `policies` in order of their priority; a catch-all is added, so that a gate never goes without.
-    #[must_use]
-    pub fn new(mut policies: Vec<Policy>, default_service_now: String) -> Self {
-        policies.push(Policy {
-            name: "default".into(),
-            when: When::default(),
-            service_now: None,
-            mode: Mode::default(),
-            gate: GateRule::default(),
-            change: ChangeTerms::default(),
-            approval: ApprovalTerms::default(),
-            window: WindowRule::default(),
-            close: CloseTerms::default(),
-            on_withdrawal: OnWithdrawal::default(),
-            rollback: None,
-            separation: None,
-        });
-        Self { policies, default_service_now, freezes: Vec::new() }
-    }
-
-    /// The same, and times in which nothing is released.
-    #[must_use]
-    pub fn with_freezes(self, freezes: Vec<Freeze>) -> Self {
-        Self { freezes, ..self }
-    }
-
-    /// The freezes that concern a deployment, whether they hold now or not.
-    #[must_use]
-    pub fn freezes_of(&self, deployment: &Deployment) -> Vec<&Freeze> {
-        self.freezes.iter().filter(|freeze| freeze.concerns(deployment)).collect()
-    }
-
-    /// The policies in their order, up to the one that matches.
-    #[must_use]
-    pub fn considered(&self, deployment: &Deployment) -> Vec<Considered> {
-        let mut considered = Vec::new();
-        for policy in &self.policies {
-            let conditions = policy.when.conditions(deployment).collect();
-            considered.push(Considered { policy: policy.name.clone(), conditions });
-            if considered.last().is_some_and(Considered::fits) {
-                break;
-            }
-        }
-        considered
-    }
-
-    /// The terms of the first policy that matches.
-    #[must_use]
-    pub fn of(&self, deployment: &Deployment) -> Terms {
-        let catch_all = self.policies.len() - 1;
-        let place = self.policies.iter().position(|policy| policy.when.fits(deployment)).unwrap_or(catch_all);
-        let policy = self.policies[place].clone();
-        Terms {
-            policy: policy.name,
-            service_now: policy.service_now.unwrap_or_else(|| self.default_service_now.clone()),
-            mode: policy.mode,
-            gate: policy.gate,
-            change: policy.change,
-            approval: policy.approval,
-            window: policy.window,
-            close: policy.close,
-            on_withdrawal: policy.on_withdrawal,
-            rollback: policy.rollback,
-            separation: policy.separation,
-            rolls_back: None,
-        }
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use interlock_events::{DeploymentKey, Project};
+    use crate::policies::Policies;
+    use interlock_events::{Deployment, DeploymentKey, Project};
 
     pub(crate) fn deployment() -> Deployment {
         Deployment {
@@ -370,51 +292,5 @@ pub(crate) mod tests {
 
     pub(crate) fn terms() -> Terms {
         Policies::new(vec![], "snow".into()).of(&deployment())
-    }
-
-    fn policy(name: &str, when: When) -> Policy {
-        let mut policy = Policies::new(vec![], String::new()).policies.remove(0);
-        policy.name = name.into();
-        policy.when = when;
-        policy
-    }
-
-    #[test]
-    fn the_first_policy_that_fits_wins() {
-        let policies = Policies::new(
-            vec![
-                policy("staging", When { environment: Some("stag*".into()), ..When::default() }),
-                policy("acme", When { repository: Some("acme/*".into()), ..When::default() }),
-                policy("all", When::default()),
-            ],
-            "snow".into(),
-        );
-        assert_eq!(policies.of(&deployment()).policy, "acme");
-    }
-
-    #[test]
-    fn what_is_considered_ends_with_the_policy_whose_terms_apply() {
-        let policies = Policies::new(
-            vec![
-                policy("staging", When { environment: Some("stag*".into()), ..When::default() }),
-                policy("acme", When { repository: Some("acme/*".into()), ..When::default() }),
-            ],
-            "snow".into(),
-        );
-        let considered = policies.considered(&deployment());
-        let names: Vec<_> = considered.iter().map(|one| (one.policy.as_str(), one.fits())).collect();
-        assert_eq!(names, [("staging", false), ("acme", true)]);
-        let why = &considered[0].conditions;
-        assert_eq!((why.len(), why[0].pattern.as_str(), why[0].has.as_str()), (1, "stag*", "production"));
-    }
-
-    #[test]
-    fn a_deployment_that_nothing_matches_gets_the_default_policy() {
-        let policies = Policies::new(
-            vec![policy("other", When { repository: Some("else/*".into()), ..When::default() })],
-            "snow".into(),
-        );
-        let terms = policies.of(&deployment());
-        assert_eq!((terms.policy.as_str(), terms.service_now.as_str()), ("default", "snow"));
     }
 }

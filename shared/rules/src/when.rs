@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
 /// Conditions of a policy; all must fit. `*` and `?` are wildcards, case counts.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct When {
     /// Name of the platform's connection.

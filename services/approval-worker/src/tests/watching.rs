@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use interlock_simulators::servicenow::{Effect, Fault};
+use serde_json::json;
 use tokio::time::Instant;
 
 use super::world::World;
@@ -109,4 +110,21 @@ async fn a_gate_near_its_deadline_reads_by_itself() {
     world.go_on(minutes(4)).await;
     assert!(world.look_ups() > before, "in its last minutes the record is read");
     assert!(world.platform.answer(0).is_some_and(|(released, _)| !released), "and then it is rejected");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_rests_in_a_freeze_is_released_soon_after_the_freeze_is_lifted() {
+    let mut world = World::with(1).await;
+    world.restart_with(json!([{ "name": "release-stop" }]));
+    world.approve(0);
+    world.go_on(minutes(10)).await;
+    assert!(world.platform.answer(0).is_none(), "it is frozen");
+    let before = world.look_ups();
+    world.go_on(minutes(10)).await;
+    assert_eq!(world.look_ups(), before, "and costs no call");
+    world.restart_with(json!([]));
+    let lifted = Instant::now();
+    world.go_on(minutes(3)).await;
+    let after = world.released_after(0, lifted).expect("nobody touches its record");
+    assert!(after <= minutes(2), "{after:?}");
 }

@@ -11,7 +11,7 @@ use interlock_servicenow::{Lane, ServiceNow, ServiceNowError};
 use serde_json::json;
 
 use crate::Desk;
-use crate::follow::Seen;
+use crate::following::Seen;
 use crate::walk::{Walk, Walked, about, failed};
 
 /// A fact whose change does not show or move in this time ends.

@@ -17,7 +17,7 @@ const STEP: TimeDelta = TimeDelta::minutes(15);
 const STEPS_MAX: usize = 4 * 25;
 
 /// A date and time on the clocks of some zone: `2026-12-18 18:00`; a date alone is its midnight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct LocalTime(NaiveDateTime);
 
@@ -72,7 +72,7 @@ impl LocalTime {
 }
 
 /// A time of the week: `Fri 16:00`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WeekTime {
     day: Weekday,
@@ -117,7 +117,7 @@ impl WeekTime {
 }
 
 /// From one time of the week to another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Weekly {
     /// Begin.

@@ -82,6 +82,19 @@ impl Document {
         Ok(keys.unwrap_or_default())
     }
 
+    /// The list under a key: all at once if all are well, else one by one, for the faults of each.
+    pub(super) fn list<T: DeserializeOwned>(&self, key: &str) -> Result<Vec<T>, Faults> {
+        if let Ok(all) = self.value::<Vec<T>>(&[Step::Key(key)]) {
+            return Ok(all.unwrap_or_default());
+        }
+        let count = self.value::<Vec<IgnoredAny>>(&[Step::Key(key)])?.unwrap_or_default().len();
+        let mut faults = Faults::default();
+        for index in 0..count {
+            faults.gather(self.fields::<T>(&[Step::Key(key), Step::Index(index)], &[]));
+        }
+        faults.into_result().map(|()| Vec::new())
+    }
+
     /// The mapping at `path` without the keys `ignored`, and every fault in it that can be told apart.
     ///
     /// The parser stops at the first fault; the entry it stopped at is then left out, and the rest read anew.

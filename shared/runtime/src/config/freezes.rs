@@ -1,10 +1,8 @@
 //! The freezes: read, and checked for what no calendar could mean.
 
 use interlock_rules::Freeze;
-use serde::de::IgnoredAny;
 
-use super::document::{Document, Step};
-use super::fault::Faults;
+use super::document::Step;
 use super::layers::Layers;
 
 const LIST: Step<'static> = Step::Key("freezes");
@@ -13,7 +11,7 @@ const LIST: Step<'static> = Step::Key("freezes");
 pub(super) fn read(layers: &mut Layers) -> Vec<Freeze> {
     let Layers { file, faults, .. } = layers;
     let Some(document) = file else { return Vec::new() };
-    let freezes = faults.gather(read_list(document)).unwrap_or_default();
+    let freezes = faults.gather(document.list::<Freeze>("freezes")).unwrap_or_default();
     for (index, freeze) in freezes.iter().enumerate() {
         let is_taken = freezes[..index].iter().any(|earlier| earlier.name == freeze.name);
         for (key, what, cure) in wrong(freeze, is_taken) {
@@ -22,19 +20,6 @@ pub(super) fn read(layers: &mut Layers) -> Vec<Freeze> {
         }
     }
     freezes
-}
-
-/// All at once if all are well; else one by one, for the faults of each.
-fn read_list(document: &Document) -> Result<Vec<Freeze>, Faults> {
-    if let Ok(freezes) = document.value::<Vec<Freeze>>(&[LIST]) {
-        return Ok(freezes.unwrap_or_default());
-    }
-    let count = document.value::<Vec<IgnoredAny>>(&[LIST])?.unwrap_or_default().len();
-    let mut faults = Faults::default();
-    for index in 0..count {
-        faults.gather(document.fields::<Freeze>(&[LIST, Step::Index(index)], &[]));
-    }
-    faults.into_result().map(|()| Vec::new())
 }
 
 /// Where, what, and how to cure it.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use interlock_rules::{ChangeType, GateRule, OWNED_BY_TEMPLATE, Policy, RollbackTerms, check_template};
-use serde::de::IgnoredAny;
 
 use super::connection::Connection;
 use super::document::{Document, Step};
@@ -38,26 +37,13 @@ pub(super) fn read(layers: &mut Layers, connections: &[Connection]) -> Vec<Polic
     let Layers { file, defaults, faults, .. } = layers;
     let mut policies: Vec<Policy> = Vec::new();
     for document in file.iter().chain([&*defaults]) {
-        let read = faults.gather(read_list(document)).unwrap_or_default();
+        let read = faults.gather(document.list::<Policy>("policies")).unwrap_or_default();
         Checker { document, connections, faults }.check(&read);
         let is_default = |policy: &Policy| policy.name == DEFAULT;
         let has_default = policies.iter().any(is_default);
         policies.extend(read.into_iter().filter(|policy| !(has_default && is_default(policy))));
     }
     policies
-}
-
-/// All at once if all are well; else one by one, for the faults of each.
-fn read_list(document: &Document) -> Result<Vec<Policy>, Faults> {
-    if let Ok(policies) = document.value::<Vec<Policy>>(&[LIST]) {
-        return Ok(policies.unwrap_or_default());
-    }
-    let count = document.value::<Vec<IgnoredAny>>(&[LIST])?.unwrap_or_default().len();
-    let mut faults = Faults::default();
-    for index in 0..count {
-        faults.gather(document.fields::<Policy>(&[LIST, Step::Index(index)], &[]));
-    }
-    faults.into_result().map(|()| Vec::new())
 }
 
 /// What of a change hangs on its type.

@@ -12,6 +12,7 @@ mod hourly;
 mod outage;
 mod quirks;
 mod reads;
+mod store;
 mod types;
 mod world;
 mod writes;
