@@ -6,7 +6,7 @@ use super::api::Actor;
 use super::control::ControlError;
 use super::record::Record;
 use super::world::World;
-use super::{Account, ServiceNow, approvals, auth, change_tasks, changes, dictionary, seed};
+use super::{Account, ServiceNow, approvals, auth, change_api, change_tasks, changes, dictionary, seed};
 
 const ACCOUNTS_MAX: usize = 10_000;
 
@@ -75,12 +75,23 @@ impl ServiceNow {
         self.with_world(|world| {
             let sys_id = sys_id_of(world, change)?;
             let before = world.row("change_request", &sys_id).cloned().unwrap_or_default();
-            world.save("change_request", &sys_id, Record::of(fields), "person");
+            let mut written = Record::of(fields);
+            change_api::reset_conflicts(world, &before, &mut written);
+            world.save("change_request", &sys_id, written, "person");
             if let Some((_, to)) = fields.iter().find(|(field, _)| *field == "state") {
                 changes::note_move(world, &sys_id, before.get("state"), to);
                 change_tasks::moved(world, &sys_id, to);
             }
             Ok(())
+        })
+    }
+
+    /// Checks a change for conflicts, as a person does who opens it.
+    pub fn check_conflicts(&self, change: &str) -> Result<(), ControlError> {
+        self.with_world(|world| {
+            let sys_id = sys_id_of(world, change)?;
+            let started = change_api::start_conflict_check(world, &sys_id, "person");
+            started.map(|_| ()).map_err(|error| ControlError::Refused(error.message))
         })
     }
 

@@ -7,7 +7,7 @@ use super::record::Record;
 use super::seed::MODELS;
 use super::states::{self, ASSESS, AUTHORIZE, CANCELED, IMPLEMENT, NEW, REVIEW, SCHEDULED};
 use super::world::{World, wire_time};
-use super::{approvals, change_tasks, policies, templates};
+use super::{approvals, change_api, change_tasks, policies, templates};
 
 /// Fields that only the platform sets: a caller's value is left out without a word.
 const COMPUTED: [&str; 4] = ["number", "approval", "active", "task_effective_number"];
@@ -103,6 +103,7 @@ pub(super) fn update(
     refuse_open_tasks(world, sys_id, &to)?;
     calculate_risk(world, &after(&before, &changes, "impact"), &mut changes);
     policies::check(world, "change_request", Some(&before), &changes)?;
+    change_api::reset_conflicts(world, &before, &mut changes);
     let hold = after(&before, &changes, "on_hold");
     let reason = after(&before, &changes, "on_hold_reason");
     world.save("change_request", sys_id, changes, &actor.user_name);

@@ -64,7 +64,8 @@ pub use control::ControlError;
 pub use faults::{Effect, Fault, FaultMatch};
 pub use limits::SemaphoreKnob;
 pub use options::{
-    Account, InitialStatePolicy, Knobs, OauthClient, Options, ResultShape, ValueTypes, WaitFor,
+    Account, FirstAvailable, InitialStatePolicy, Knobs, OauthClient, Options, ResultShape, ValueTypes,
+    WaitFor,
 };
 pub use webhook::{Encoding, WebhookTarget};
 
@@ -281,6 +282,7 @@ fn settle(world: &mut World, effect: Later) {
         Later::AskApprovers { change, level } => approvals::create_rows(world, &change, level),
         // Whoever was asked may have been answered for meanwhile.
         Later::Revoke { change } => approvals::revoke(world, &change),
+        Later::CheckConflicts { job } => change_api::run_conflict_check(world, &job),
         Later::AutoApprove { change } => {
             let _ = actions::answer(world, &change, None, "approved", "");
         }

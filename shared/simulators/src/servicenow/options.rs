@@ -160,6 +160,18 @@ pub enum ResultShape {
     Array,
 }
 
+/// What asking for the first free slot does with a change; the documentation shows a worker alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FirstAvailable {
+    /// The change is planned for it.
+    Plans,
+    /// The worker names it, and the change stays as it was.
+    Offers,
+    /// There is no such resource.
+    Absent,
+}
+
 /// Type of `value` in the Change API; the samples disagree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -222,6 +234,16 @@ pub struct Knobs {
     pub risk_by_business_rule: bool,
     /// How long workers of the Change API take.
     pub worker_delay_ms: u64,
+    /// How long a check for conflicts takes.
+    pub conflict_check_ms: u64,
+    /// The answer about conflicts lists them; the vendor's sample is empty.
+    pub conflicts_listed: bool,
+    /// Another CI or other planned dates take the result of a check back.
+    pub other_dates_reset_conflicts: bool,
+    /// Blackouts of every CI, from and until, as date-times are stored.
+    pub blackouts: Vec<(String, String)>,
+    /// What asking for the first free slot does with a change.
+    pub first_available: FirstAvailable,
     /// A change that enters Implement gets two tasks.
     pub implement_tasks: bool,
     /// Time zone of all users; without one, what their records say.
@@ -285,6 +307,11 @@ impl Default for Knobs {
             model_driven: true,
             risk_by_business_rule: false,
             worker_delay_ms: 0,
+            conflict_check_ms: 0,
+            conflicts_listed: true,
+            other_dates_reset_conflicts: true,
+            blackouts: Vec::new(),
+            first_available: FirstAvailable::Plans,
             implement_tasks: true,
             user_time_zone: None,
             approval_levels: 2,

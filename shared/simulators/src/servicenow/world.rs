@@ -31,6 +31,8 @@ pub(super) enum Later {
     AskApprovers { change: String, level: u8 },
     /// The approval is taken back.
     Revoke { change: String },
+    /// A check for conflicts ends.
+    CheckConflicts { job: String },
     /// Whoever is asked says yes.
     AutoApprove { change: String },
 }

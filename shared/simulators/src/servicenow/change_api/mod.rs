@@ -7,6 +7,9 @@ mod next_states;
 mod plans;
 mod tasks;
 
+pub(super) use conflicts::{
+    reset as reset_conflicts, run as run_conflict_check, start as start_conflict_check,
+};
 use serde_json::{Map, Value, json};
 
 use super::api::{ApiError, ApiRequest, ApiResponse};

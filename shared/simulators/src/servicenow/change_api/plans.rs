@@ -1,14 +1,16 @@
 //! Risk, configuration items and free times of a change. What takes a while is a worker that is asked later.
 
+use chrono::{DateTime, NaiveDateTime, Utc};
 use serde_json::{Value, json};
 
-use super::{TABLE, changed};
+use super::{TABLE, changed, conflicts};
 use crate::servicenow::api::{ApiError, ApiRequest, ApiResponse};
+use crate::servicenow::options::FirstAvailable;
 use crate::servicenow::record::Record;
 use crate::servicenow::world::{World, wire_time};
 use crate::servicenow::{changes, input, shapes};
 
-const WORKERS: &str = "sys_progress_worker";
+pub(super) const WORKERS: &str = "sys_progress_worker";
 
 /// Calculates the risk; this answer has no `result` around it.
 pub(super) fn risk(world: &mut World, request: &ApiRequest, change: &str) -> Result<ApiResponse, ApiError> {
@@ -76,17 +78,42 @@ pub(super) fn schedule(
     worker(world, request, "schedule", 202)
 }
 
-/// Plans the change for the first free time, which is the next hour.
+/// Plans the change for the first free time, of the length that it is planned for.
 pub(super) fn first_available(
     world: &mut World,
     request: &ApiRequest,
     change: &str,
 ) -> Result<ApiResponse, ApiError> {
-    world.row(TABLE, change).ok_or_else(ApiError::no_record)?;
-    let (start, end) = free_time(world);
-    let window = Record::of(&[("start_date", &start), ("end_date", &end)]);
-    world.save(TABLE, change, window, &request.actor.user_name);
+    let row = world.row(TABLE, change).ok_or_else(ApiError::no_record)?.clone();
+    if world.knobs.first_available == FirstAvailable::Absent {
+        return Err(ApiError::no_resource(&request.path));
+    }
+    let (start, end) = free_slot(world, &row).unwrap_or_else(|| free_time(world));
+    if world.knobs.first_available == FirstAvailable::Plans {
+        let mut window = Record::of(&[("start_date", &start), ("end_date", &end)]);
+        conflicts::reset(world, &row, &mut window);
+        world.save(TABLE, change, window, &request.actor.user_name);
+    }
     worker(world, request, "schedule", 202)
+}
+
+/// Behind everything that is in the way, from the planned start on and not before now.
+fn free_slot(world: &World, row: &Record) -> Option<(String, String)> {
+    let (from, until) = conflicts::window(row)?;
+    let length = stored_time(until)? - stored_time(from)?;
+    let mut start = stored_time(from)?.max(world.now);
+    let mut taken = conflicts::taken(world, row);
+    taken.sort();
+    for (from, until) in taken {
+        if from < wire_time(start + length) && until > wire_time(start) {
+            start = stored_time(&until)?;
+        }
+    }
+    Some((wire_time(start), wire_time(start + length)))
+}
+
+fn stored_time(text: &str) -> Option<DateTime<Utc>> {
+    NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M:%S").ok().map(|time| time.and_utc())
 }
 
 fn free_time(world: &World) -> (String, String) {

@@ -12,6 +12,7 @@ mod approvals;
 mod attachments;
 mod auth;
 mod change_api;
+mod conflicts;
 mod control;
 mod devops;
 mod faults;
