@@ -3,8 +3,8 @@
 use chrono::{DateTime, Utc};
 use interlock_events::{ChangeRef, CorrelationId, DeploymentRequested, Event, GateHandle, KeyHash};
 use interlock_rules::{
-    Answered, ChangeRow, ChangeState, ChangeTerms, CloseTerms, Party, Person, RollbackTerms, SIBLINGS_KEPT,
-    SharedGate, Sibling, Terms,
+    Answered, ChangeRow, ChangeState, ChangeTerms, Checked, CloseTerms, ConflictCheck, Party, Person,
+    RollbackTerms, SIBLINGS_KEPT, SharedGate, Sibling, Terms,
 };
 use interlock_servicenow::Known;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub(crate) struct GateState {
     /// The same, and who they are in ServiceNow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parties: Option<Vec<Party>>,
+    /// The last check of the change for conflicts, where the terms look at that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked: Option<Checked>,
     /// When it must be decided, as far as the record was last known.
     pub deadline: DateTime<Utc>,
     /// The attempt that it is of, once that is known.
@@ -175,6 +178,7 @@ impl GateState {
             template: None,
             people: Vec::new(),
             parties: None,
+            checked: None,
             deadline,
             attempt,
             change: None,
@@ -260,5 +264,7 @@ pub(crate) fn seen(row: &ChangeRow) -> String {
 /// The beginning of it, which the row alone shows.
 pub(crate) fn seen_row(row: &ChangeRow) -> String {
     let state = row.state.map_or("?".to_owned(), |state| state.number().to_string());
-    format!("{state} {:?} {} {:?} {:?} ", row.approval, row.on_hold, row.start, row.end)
+    let ConflictCheck { status, last_run } = &row.conflict;
+    let ran = last_run.map_or(0, |at| at.timestamp());
+    format!("{state} {:?} {} {:?} {:?} {status:?} {ran} ", row.approval, row.on_hold, row.start, row.end)
 }

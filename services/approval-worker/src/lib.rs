@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod conflict;
 mod gate;
 mod hint;
 mod lease;

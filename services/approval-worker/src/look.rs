@@ -210,7 +210,10 @@ impl Desk {
         };
         match self.learn_rollback(gate, state, &reading).await {
             Ok(true) => None,
-            Ok(false) => Some(Ok(reading)),
+            Ok(false) => {
+                self.learn_conflicts(gate, state, &reading).await;
+                Some(Ok(reading))
+            }
             Err(unread) => Some(Err(unread)),
         }
     }
@@ -273,6 +276,7 @@ impl Desk {
             terms: &state.terms,
             template: state.template.as_deref(),
             parties: state.parties.as_deref(),
+            checked: state.checked.as_ref(),
             freezes: &self.policies.freezes_of(&gate.request.deployment),
             now,
         })

@@ -19,7 +19,8 @@ impl Desk {
         reading: &Reading,
         until: Option<DateTime<Utc>>,
     ) {
-        let alone = state.knows_everybody() && !state.may_be_a_rollback(reading);
+        let alone =
+            !state.waits_for_a_check(reading) && state.knows_everybody() && !state.may_be_a_rollback(reading);
         (state.known, state.matters_at) = (Known::of(reading).filter(|_| alone), until);
         state.freezes = self.policies.freezes_mark(&gate.request.deployment);
     }

@@ -13,6 +13,7 @@ use interlock_runtime::worker::{Delivery, Handled};
 use interlock_servicenow::{Known, Lane, ServiceNow, ServiceNowError};
 
 use crate::Desk;
+use crate::conflict::Recheck;
 use crate::create::new_change;
 use crate::following::{Following, Seen};
 use crate::walk::{Closing, Walk, Walked, about, failed};
@@ -162,6 +163,10 @@ impl Desk {
             Ok(walked) => walked,
             Err(error) => return about(&row.number, failed(&error, state.json(), events)),
         };
+        let recheck = match self.look_for_conflicts(request, state, service_now, row, &mut events).await {
+            Ok(recheck) => recheck,
+            Err(error) => return about(&row.number, failed(&error, state.json(), events)),
+        };
         let settled = now - found_at >= TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
         if !settled {
             // Who came to light since is looked up at the next look; what cannot be read now is not needed yet.
@@ -178,10 +183,12 @@ impl Desk {
                 reason: format!("{} does not come to rest: its state is {:?}", row.number, row.state),
             },
             walked => {
-                let rests = matches!(walked, Walked::Reached) && settled && !left;
+                let rests =
+                    matches!(walked, Walked::Reached) && settled && !left && recheck == Recheck::Never;
                 // What may be running is looked at by itself.
                 state.known = known.filter(|_| rests && row.state < Some(ChangeState::Implement));
                 let after = self.next(request, settled && !left, now);
+                let after = if let Recheck::After(soon) = recheck { after.min(soon) } else { after };
                 Handled::Watch { after, state: state.json(), events }
             }
         }

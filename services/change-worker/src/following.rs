@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
-use interlock_rules::{ChangeRow, SharedGate, Sibling, Terms};
+use interlock_rules::{ChangeRow, CheckAsked, SharedGate, Sibling, Terms};
 use interlock_servicenow::Known;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -44,6 +44,9 @@ pub(crate) struct Following {
     /// That it covers this deployment too stands in its notes.
     #[serde(default)]
     pub noted: bool,
+    /// The check for conflicts that was asked for last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check: Option<CheckAsked>,
     /// What was read of the change, where it waits for people and nothing is to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
@@ -76,6 +79,7 @@ impl Following {
             ignored: Vec::new(),
             asked: None,
             noted: false,
+            check: None,
             known: None,
         }
     }

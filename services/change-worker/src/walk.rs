@@ -116,6 +116,7 @@ impl Desk {
             key: walk.key.clone(),
             change: row.change_ref(walk.service_now.name()),
             state: state.number(),
+            planned: None,
             ignored_fields: Vec::new(),
         }));
         Ok(echo)

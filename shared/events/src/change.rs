@@ -1,5 +1,6 @@
 //! Facts about changes. Only change-worker states them.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -60,7 +61,16 @@ pub struct ChangeOpened {
 }
 fact_of_a_change!(ChangeOpened, "io.interlock.change.opened.v1", |fact| fact.change.sys_id.clone());
 
-/// We moved the change to another state.
+/// The time that a change is planned for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Planned {
+    /// Planned start.
+    pub start: DateTime<Utc>,
+    /// Planned end.
+    pub end: DateTime<Utc>,
+}
+
+/// We moved the change to another state, or to other planned dates.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ChangeUpdated {
     /// The occurrence.
@@ -69,14 +79,17 @@ pub struct ChangeUpdated {
     pub change: ChangeRef,
     /// The state that was reached, by its number.
     pub state: i32,
+    /// The time that it is planned for now, where that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned: Option<Planned>,
     /// What the instance did not take over from us; empty when all was taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored_fields: Vec<String>,
 }
-fact_of_a_change!(ChangeUpdated, "io.interlock.change.updated.v1", |fact| format!(
-    "{} {}",
-    fact.change.sys_id, fact.state
-));
+fact_of_a_change!(ChangeUpdated, "io.interlock.change.updated.v1", |fact| {
+    let planned = fact.planned.as_ref().map(|planned| format!(" {}", planned.start.timestamp()));
+    format!("{} {}{}", fact.change.sys_id, fact.state, planned.unwrap_or_default())
+});
 
 /// The change is closed with the deployment's result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@
 
 mod canonical;
 mod chain;
+mod conflict;
 mod create;
 mod draft;
 mod freeze;
@@ -27,6 +28,10 @@ mod when;
 
 pub use canonical::{Family, approved_after_cancel, canonical, extras};
 pub use chain::{Standing, standing};
+pub use conflict::{
+    CheckAsked, CheckStep, Checked, ConflictCheck, ConflictRule, ConflictStatus, MOVES_MAX, Plan, next_check,
+    next_free,
+};
 pub use create::{CreateFacts, Creation, may_create};
 pub use draft::{Draft, draft};
 pub use freeze::{Freeze, LocalTime, WeekTime, Weekly};

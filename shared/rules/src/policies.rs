@@ -4,6 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use interlock_events::Deployment;
 
+use crate::conflict::ConflictRule;
 use crate::freeze::Freeze;
 use crate::policy::{
     ApprovalTerms, ChangeTerms, CloseTerms, GateRule, Mode, OnWithdrawal, Policy, Terms, WindowRule,
@@ -31,6 +32,7 @@ impl Policies {
             change: ChangeTerms::default(),
             approval: ApprovalTerms::default(),
             window: WindowRule::default(),
+            conflict: ConflictRule::default(),
             close: CloseTerms::default(),
             on_withdrawal: OnWithdrawal::default(),
             rollback: None,
@@ -89,6 +91,7 @@ impl Policies {
             change: policy.change,
             approval: policy.approval,
             window: policy.window,
+            conflict: policy.conflict,
             close: policy.close,
             on_withdrawal: policy.on_withdrawal,
             rollback: policy.rollback,

@@ -7,6 +7,7 @@ use interlock_events::ChangeRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::conflict::ConflictRule;
 use crate::rollback::RollbackTerms;
 use crate::separation::SeparationTerms;
 use crate::when::When;
@@ -38,6 +39,9 @@ pub struct Policy {
     /// Whether a planned window is demanded.
     #[serde(default)]
     pub window: WindowRule,
+    /// What a conflict with other changes means.
+    #[serde(default)]
+    pub conflict: ConflictRule,
     /// How the change is closed.
     #[serde(default)]
     pub close: CloseTerms,
@@ -252,6 +256,9 @@ pub struct Terms {
     pub approval: ApprovalTerms,
     /// Whether a planned window is demanded.
     pub window: WindowRule,
+    /// What a conflict with other changes means.
+    #[serde(default)]
+    pub conflict: ConflictRule,
     /// How the change is closed.
     pub close: CloseTerms,
     /// What happens when an approval is withdrawn.

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use interlock_events::{CORRELATION_DISPLAY, ChangeRef, CorrelationId, KeyHash};
 use serde::{Deserialize, Serialize};
 
+use crate::conflict::ConflictCheck;
 use crate::policy::ChangeType;
 
 /// Stands in the close notes of every row that we canceled.
@@ -142,6 +143,10 @@ pub struct ChangeRow {
     pub template: Option<String>,
     /// `sys_id` of the record that it is linked to, where it is, and where that is shown.
     pub parent: Option<String>,
+    /// `sys_id` of its configuration item, where it has one, and where that is shown.
+    pub cmdb_ci: Option<String>,
+    /// Its last check for conflicts.
+    pub conflict: ConflictCheck,
     /// Its state; `None` where the number is none that we know.
     pub state: Option<ChangeState>,
     /// The `approval` field.
@@ -275,6 +280,8 @@ pub(crate) mod tests {
             change_type: Some(ChangeType::Normal),
             template: None,
             parent: None,
+            cmdb_ci: None,
+            conflict: ConflictCheck::default(),
             state: Some(state),
             approval: if approved { Approval::Approved } else { Approval::Requested },
             on_hold: false,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::canonical::canonical;
+use crate::conflict::{Checked, ConflictRule, Conflicting, conflicting};
 use crate::freeze::Freeze;
 use crate::policy::{Mode, OnRejection, Terms, WindowRule};
 use crate::promise::broken_promise;
@@ -86,6 +87,8 @@ pub struct ReleaseInputs<'a> {
     pub template: Option<&'a str>,
     /// Who may not approve, where the terms look at that; `None`: it is not known yet.
     pub parties: Option<&'a [Party]>,
+    /// What is known of the record's last check for conflicts, where the terms look at that.
+    pub checked: Option<&'a Checked>,
     /// Freezes that concern the deployment, whether they hold now or not.
     pub freezes: &'a [&'a Freeze],
     /// Our clock.
@@ -136,8 +139,13 @@ pub fn may_release(inputs: ReleaseInputs<'_>) -> Verdict {
             _ => Verdict::Reject { reason },
         };
     }
+    let conflict = conflicting(row, inputs.terms.conflict, inputs.checked);
+    let rejects = inputs.terms.conflict == ConflictRule::Reject && state <= ChangeState::Implement;
+    if let Some(Conflicting::Found(reason)) = conflict.clone().filter(|_| rejects) {
+        return Verdict::Reject { reason };
+    }
     if row.on_hold || state < ChangeState::Scheduled {
-        return Verdict::Wait { reason: waiting(row, state), until: None };
+        return Verdict::Wait { reason: waiting(row, state, conflict.as_ref()), until: None };
     }
     if let Some(reason) = inputs.run.and_then(|run| not_there(run, inputs.sha, inputs.attempt)) {
         return Verdict::Lost { reason };
@@ -157,6 +165,9 @@ pub fn may_release(inputs: ReleaseInputs<'_>) -> Verdict {
         };
     }
     if let Some(reason) = broken_separation(row, inputs.terms.separation.as_ref(), inputs.parties) {
+        return Verdict::Wait { reason, until: None };
+    }
+    if let Some(Conflicting::Found(reason) | Conflicting::Unknown(reason)) = conflict {
         return Verdict::Wait { reason, until: None };
     }
     let not_yet = || frozen(row, inputs).or_else(|| in_window(row, inputs));
@@ -230,11 +241,16 @@ fn rejection(
     fell_back.then(|| format!("{number} went back to New: it was rejected or taken back"))
 }
 
-fn waiting(row: &ChangeRow, state: ChangeState) -> String {
-    if row.on_hold {
-        return format!("{} is on hold", row.number);
+/// Who approves should know of a conflict.
+fn waiting(row: &ChangeRow, state: ChangeState, conflict: Option<&Conflicting>) -> String {
+    let waits = match row.on_hold {
+        true => format!("{} is on hold", row.number),
+        false => format!("{} is in {state:?} and waits for approval", row.number),
+    };
+    match conflict {
+        Some(Conflicting::Found(reason)) => format!("{waits}; {reason}"),
+        Some(Conflicting::Unknown(_)) | None => waits,
     }
-    format!("{} is in {state:?} and waits for approval", row.number)
 }
 
 fn not_there(run: &RunReading, sha: &str, attempt: Option<u32>) -> Option<String> {

@@ -130,6 +130,12 @@ pub enum What {
     Cancel,
     /// A work note.
     Note,
+    /// Other planned dates.
+    Plan,
+    /// A check for conflicts.
+    Check,
+    /// What it found.
+    Conflicts,
     /// Work notes that stand.
     Journal,
     /// Where a change may go.
@@ -155,7 +161,7 @@ impl What {
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Create => Kind::Create,
-            Self::Move | Self::Close | Self::Cancel | Self::Note => Kind::Update,
+            Self::Move | Self::Close | Self::Cancel | Self::Note | Self::Plan | Self::Check => Kind::Update,
             _ => Kind::Read,
         }
     }
@@ -172,6 +178,9 @@ impl What {
             Self::Close => "close",
             Self::Cancel => "cancel",
             Self::Note => "note",
+            Self::Plan => "plan",
+            Self::Check => "check",
+            Self::Conflicts => "conflicts",
             Self::Journal => "journal",
             Self::NextStates => "next_states",
             Self::Name => "name",
@@ -192,6 +201,9 @@ impl fmt::Display for What {
             Self::Close => "close a change",
             Self::Cancel => "cancel a change",
             Self::Note => "write a work note",
+            Self::Plan => "plan a change for other dates",
+            Self::Check => "check a change for conflicts",
+            Self::Conflicts => "read the conflicts of a change",
             Self::Journal => "read work notes",
             Self::NextStates => "ask for the next states of a change",
             Self::Name => "resolve a name",

@@ -7,6 +7,7 @@ mod budget;
 mod changed;
 mod chosen;
 mod client;
+mod conflict;
 mod connections;
 pub mod doctor;
 mod earlier;

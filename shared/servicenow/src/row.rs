@@ -2,7 +2,9 @@
 //! pairs whose value is a number, a float, a truth value or a string; a field that we may not read is absent.
 
 use chrono::{DateTime, NaiveDateTime, Utc};
-use interlock_rules::{Approval, ApproverRow, ChangeRow, ChangeState, ChangeType, Earlier};
+use interlock_rules::{
+    Approval, ApproverRow, ChangeRow, ChangeState, ChangeType, ConflictCheck, ConflictStatus, Earlier,
+};
 use serde_json::{Map, Value};
 
 use crate::error::Fault;
@@ -10,7 +12,8 @@ use crate::settings::StateMap;
 
 /// What is read of a change.
 pub(crate) const CHANGE_FIELDS: &str = "sys_id,number,correlation_id,correlation_display,type,\
-    std_change_producer_version.std_change_producer,parent,state,approval,on_hold,start_date,end_date,sys_created_on,\
+    std_change_producer_version.std_change_producer,parent,cmdb_ci,conflict_status,\
+    conflict_last_run,state,approval,on_hold,start_date,end_date,sys_created_on,\
     sys_updated_on,sys_mod_count,close_notes";
 /// The template of a standard change: its record names the version that was current when it was made.
 const TEMPLATE: &str = "std_change_producer_version.std_change_producer";
@@ -91,6 +94,8 @@ pub(crate) fn change(row: &Row<'_>, states: &StateMap) -> Result<ChangeRow, Faul
         change_type: ChangeType::of_name(row.needed("type")?.trim()),
         template: row.text(TEMPLATE).filter(|template| !template.is_empty()),
         parent: row.text("parent").filter(|parent| !parent.is_empty()),
+        cmdb_ci: row.text("cmdb_ci").filter(|item| !item.is_empty()),
+        conflict: conflict(row)?,
         state: state(row, states)?,
         approval: approval(&row.needed("approval")?),
         on_hold: row.needed("on_hold")? == "true",
@@ -102,6 +107,13 @@ pub(crate) fn change(row: &Row<'_>, states: &StateMap) -> Result<ChangeRow, Faul
         close_notes: row.text("close_notes").unwrap_or_default(),
         approvers: Vec::new(),
     })
+}
+
+/// What is hidden here is a fault only where a policy looks at it.
+fn conflict(row: &Row<'_>) -> Result<ConflictCheck, Fault> {
+    let last_run = row.text("conflict_last_run").as_deref().map(time).transpose()?.flatten();
+    let word = row.text("conflict_status").unwrap_or_default();
+    Ok(ConflictCheck { status: ConflictStatus::of_word(word.trim()), last_run })
 }
 
 fn state(row: &Row<'_>, states: &StateMap) -> Result<Option<ChangeState>, Fault> {
@@ -148,7 +160,7 @@ fn approval(text: &str) -> Approval {
 /// The form of dates in requests and answers; always UTC.
 pub(crate) const TIME: &str = "%Y-%m-%d %H:%M:%S";
 
-fn time(text: &str) -> Result<Option<DateTime<Utc>>, Fault> {
+pub(crate) fn time(text: &str) -> Result<Option<DateTime<Utc>>, Fault> {
     if text.is_empty() {
         return Ok(None);
     }

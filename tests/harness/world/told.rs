@@ -47,6 +47,13 @@ impl World {
         })
         .await
     }
+
+    /// The data of all events of this type so far.
+    pub async fn all_told(&self, deployment: &Deployment, what: &str) -> Vec<Value> {
+        let ty = format!("io.interlock.{what}.v1");
+        let events = self.events_of(deployment).await;
+        events.iter().filter(|event| event.ty() == ty).map(data).collect()
+    }
 }
 
 fn data(event: &Event) -> Value {

@@ -4,7 +4,9 @@ use std::sync::LazyLock;
 
 use chrono::{DateTime, Utc};
 use interlock_events::{CORRELATION_DISPLAY, CorrelationId, Deployment, DeploymentKey, KeyHash, Project};
-use interlock_rules::{Approval, ApproverRow, ChangeRow, ChangeState, ChangeType, Policies, Terms};
+use interlock_rules::{
+    Approval, ApproverRow, ChangeRow, ChangeState, ChangeType, ConflictCheck, Policies, Terms,
+};
 
 pub(crate) static DEPLOYMENT: LazyLock<Deployment> = LazyLock::new(|| Deployment {
     key: DeploymentKey {
@@ -47,6 +49,8 @@ pub(crate) fn row(number: &str, created: i64, state: ChangeState) -> ChangeRow {
         change_type: Some(ChangeType::Normal),
         template: None,
         parent: None,
+        cmdb_ci: None,
+        conflict: ConflictCheck::default(),
         state: Some(state),
         approval,
         on_hold: false,

@@ -2,7 +2,9 @@
 
 use std::fmt::Write;
 
-use interlock_rules::{ChangeType, Considered, GateRule, Mode, OnRejection, OnWithdrawal, WindowRule};
+use interlock_rules::{
+    ChangeType, ConflictRule, Considered, GateRule, Mode, OnRejection, OnWithdrawal, WindowRule,
+};
 
 use super::Answer;
 
@@ -121,6 +123,15 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
             WindowRule::Required => "keeps the gate closed",
         }
     )?;
+    let conflict = match terms.conflict {
+        ConflictRule::Ignore => None,
+        ConflictRule::Wait => Some("keeps the gate closed until a check shows none"),
+        ConflictRule::Reject => Some("rejects the gate at once"),
+        ConflictRule::NextSlot => Some("moves the change to the next free slot, and keeps the gate closed"),
+    };
+    if let Some(meaning) = conflict {
+        writeln!(text, "  a conflict that ServiceNow's check finds {meaning}")?;
+    }
     writeln!(
         text,
         "  an approval that is withdrawn after the release is told{}",

@@ -58,6 +58,24 @@ fn a_standard_change_shows_its_template() {
 }
 
 #[test]
+fn what_a_conflict_means_is_shown_where_one_is_looked_for() {
+    let shown = |rule: &str| {
+        let change =
+            "change: { cmdb_ci: c, start: '{{ requested_at }}', end: '{{ requested_at | plus(hours=2) }}' }";
+        let policies = format!("policies: [{{ name: default, conflict: {rule}, {change} }}]\n");
+        shown::shown(&asked(fixture("deployment_protection_rule.requested.json"), &policies).unwrap())
+    };
+    assert!(!shown("ignore").contains("conflict"));
+    for (rule, line) in [
+        ("wait", "a conflict that ServiceNow's check finds keeps the gate closed until a check shows none"),
+        ("reject", "a conflict that ServiceNow's check finds rejects the gate at once"),
+        ("next-slot", "moves the change to the next free slot"),
+    ] {
+        assert!(shown(rule).contains(line), "{}", shown(rule));
+    }
+}
+
+#[test]
 fn one_of_our_own_events_is_read_too() {
     let request = asked(fixture("deployment_protection_rule.requested.json"), POLICIES).unwrap().request;
     let event = interlock_events::event("/s", request.requested_at, &request);

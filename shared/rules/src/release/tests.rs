@@ -1,4 +1,5 @@
 mod after;
+mod conflicts;
 mod freezes;
 mod grid;
 
@@ -20,6 +21,7 @@ struct Case {
     terms: Terms,
     template: Option<&'static str>,
     parties: Option<Vec<Party>>,
+    checked: Option<Checked>,
     freezes: Vec<Freeze>,
     now: DateTime<Utc>,
 }
@@ -34,6 +36,7 @@ fn approved() -> Case {
         terms: terms(),
         template: None,
         parties: None,
+        checked: None,
         freezes: Vec::new(),
         now: at(61),
     }
@@ -54,6 +57,7 @@ fn judge(case: &Case) -> Verdict {
         terms: &case.terms,
         template: case.template,
         parties: case.parties.as_deref(),
+        checked: case.checked.as_ref(),
         freezes: &case.freezes.iter().collect::<Vec<_>>(),
         now: case.now,
     })

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use interlock_rules::{ChangeType, GateRule, OWNED_BY_TEMPLATE, Policy, RollbackTerms, check_template};
+use interlock_rules::{
+    ChangeType, ConflictRule, GateRule, OWNED_BY_TEMPLATE, Policy, RollbackTerms, check_template,
+};
 
 use super::connection::Connection;
 use super::document::{Document, Step};
@@ -73,6 +75,7 @@ impl Checker<'_> {
             self.check_types(index, policy);
             self.check_templates(index, policy);
             self.check_times(index, policy);
+            self.check_conflict(index, policy);
             self.check_size(index, policy);
         }
     }
@@ -196,6 +199,28 @@ impl Checker<'_> {
         if policy.close.finish_within_hours == 0 {
             let what = "a deployment needs time to finish".to_owned();
             self.refuse(index, &["close", "finish_within_hours"], what, "write a whole number from 1");
+        }
+    }
+
+    /// A check needs them (ServiceNow docs, "Detect conflicts manually"); a template may bring the item.
+    fn check_conflict(&mut self, index: usize, policy: &Policy) {
+        let change = &policy.change;
+        if policy.conflict == ConflictRule::Ignore {
+            return;
+        }
+        let item = change.cmdb_ci.is_some() || change.change_type == ChangeType::Standard;
+        for (key, is_there) in
+            [("cmdb_ci", item), ("start", change.start.is_some()), ("end", change.end.is_some())]
+        {
+            if !is_there {
+                let what = format!("no conflict can be looked for without `change.{key}`");
+                self.refuse(
+                    index,
+                    &["conflict"],
+                    what,
+                    &format!("write change: {{ {key}: … }}, or conflict: ignore"),
+                );
+            }
         }
     }
 

@@ -150,7 +150,7 @@ policies:
       cure: did you mean `connections`? known: broker, store, ingress, admin, telemetry, timing, worker, connections, policies, freezes
     interlock.yaml:17:5: policies[0]: unknown key `aproval`
       17 |     aproval: …
-      cure: did you mean `approval`? known: name, when, service_now, mode, gate, change, approval, window, close, on_withdrawal, rollback, separation
+      cure: did you mean `approval`?
     interlock.yaml:18:13: policies[0].window: unknown value `sometimes`
       18 |     window: sometimes
       cure: known: as_planned, required

@@ -5,6 +5,7 @@ mod access;
 mod budget;
 mod changed;
 mod chosen;
+mod conflicts;
 mod counted;
 mod doctor;
 mod faults;

@@ -133,6 +133,7 @@ impl Answering {
             terms: &GATE_TERMS,
             template: None,
             parties: None,
+            checked: None,
             freezes: &[],
             now: moment(state.now),
         })

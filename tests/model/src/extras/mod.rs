@@ -168,6 +168,7 @@ impl Extras {
             terms: &TERMS,
             template: None,
             parties: None,
+            checked: None,
             freezes: &[],
             now: at(60),
         });

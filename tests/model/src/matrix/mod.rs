@@ -156,6 +156,7 @@ impl Matrix {
             terms: &TERMS,
             template: None,
             parties: None,
+            checked: None,
             freezes: &[],
             now: at(60),
         });

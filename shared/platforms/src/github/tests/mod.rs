@@ -14,8 +14,8 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use interlock_events::{CorrelationId, DeploymentRequested, data_of};
 use interlock_rules::{
-    Approval, ChangeRow, ChangeState, ChangeType, Policies, Reading, ReleaseInputs, RunPhase, Verdict,
-    may_release,
+    Approval, ChangeRow, ChangeState, ChangeType, ConflictCheck, Policies, Reading, ReleaseInputs, RunPhase,
+    Verdict, may_release,
 };
 use interlock_runtime::config::Config;
 use interlock_runtime::ports::http::HttpError;
@@ -206,6 +206,8 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         change_type: Some(ChangeType::Normal),
         template: None,
         parent: None,
+        cmdb_ci: None,
+        conflict: ConflictCheck::default(),
         state: Some(ChangeState::Scheduled),
         approval: Approval::Approved,
         on_hold: false,
@@ -239,6 +241,7 @@ fn permit(deployment: &Deployment, read_at: DateTime<Utc>) -> Permit {
         terms: &Policies::new(Vec::new(), "snow".into()).of(deployment),
         template: None,
         parties: None,
+        checked: None,
         freezes: &[],
         now: read_at,
     });

@@ -33,6 +33,21 @@ fn a_record_of_what_nothing_holds_is_a_standard_change() {
 }
 
 #[test]
+fn a_check_for_conflicts_needs_an_item_and_both_dates() {
+    let of = |more: &str| format!("policies: [{{ name: a, conflict: wait, change: {{ {more} }} }}]");
+    let said = faults(&of("cmdb_ci: payments-api, start: '{{ requested_at }}'"));
+    assert!(
+        said.contains("policies[0].conflict: no conflict can be looked for without `change.end`"),
+        "{said}"
+    );
+    let said = faults(&of("start: a, end: b"));
+    assert!(said.contains("without `change.cmdb_ci`"), "{said}");
+    assert!(load(&of("cmdb_ci: payments-api, start: a, end: b")).is_ok());
+    assert!(load(&of("type: standard, template: T, start: a, end: b")).is_ok(), "its template may have one");
+    assert!(load("policies: [{ name: a, conflict: ignore }]").is_ok());
+}
+
+#[test]
 fn who_may_not_approve_is_checked_too() {
     let said = faults("policies: [{ name: a, separation: { trigger: '{{', author: null } }]");
     assert!(said.contains("policies[0].separation.trigger: template"), "{said}");
