@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::GitHub;
+use super::artifacts::ArtifactFile;
 use super::call::{Call, Reply};
 use super::faults::Fault;
 use super::model::{Outcome, Refused, StartDeployment};
@@ -40,6 +41,13 @@ struct Raw {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Upload {
+    name: String,
+    files: Vec<ArtifactFile>,
+}
+
+#[derive(Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[derive(Default)]
 struct SetClock {
@@ -66,6 +74,10 @@ fn route(github: &GitHub, call: &Call) -> Result<Reply, Refused> {
         }
         (&Method::GET, ["deployments"]) => shown(200, &github.deployments()),
         (_, ["deployments", id, what]) => of_deployment(github, call, number(id)?, what),
+        (&Method::POST, ["artifacts", id, "expire"]) => {
+            github.expire_artifact(number(id)?)?;
+            Ok(Reply::empty(204))
+        }
         (&Method::GET, ["runs"]) => shown(200, &github.runs()),
         (_, ["runs", id, what]) => of_run(github, call, number(id)?, what),
         (_, ["webhook"]) => webhook(github, call),
@@ -98,6 +110,11 @@ fn of_deployment(github: &GitHub, call: &Call, id: u64, what: &str) -> Result<Re
 fn of_run(github: &GitHub, call: &Call, id: u64, what: &str) -> Result<Reply, Refused> {
     match (&call.method, what) {
         (&Method::POST, "cancel") => github.cancel(id, call.json::<By>()?.name())?,
+        (&Method::POST, "artifacts") => {
+            let wish: Upload = call.json()?;
+            let id = github.upload_artifact(id, &wish.name, &wish.files)?;
+            return shown(201, &json!({ "id": id }));
+        }
         (&Method::POST, "rerun-failed") => return shown(201, &github.rerun_failed(id)?),
         (&Method::POST, "rerun") => return shown(201, &github.rerun(id)?),
         _ => return Err(Refused::not_found()),

@@ -6,6 +6,7 @@
 
 mod api;
 mod app_key;
+mod artifacts;
 mod call;
 mod control;
 mod exchange;
@@ -34,6 +35,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use app_key::AppKey;
+pub use artifacts::ArtifactFile;
 pub use faults::{Fault, FaultKind, Match};
 pub use model::{Outcome, Refused, StartDeployment, Started};
 pub use options::{Knobs, Loss, Options, WebhookTarget};
@@ -117,6 +119,22 @@ impl GitHub {
     /// As `rerun`, but only the jobs that did not succeed.
     pub fn rerun_failed(&self, run: u64) -> Result<Started, Refused> {
         self.with(|world, now| world.rerun(run, true, now))
+    }
+
+    /// A job of the run uploads files under one name; the artifact's id.
+    pub fn upload_artifact(&self, run: u64, name: &str, files: &[ArtifactFile]) -> Result<u64, Refused> {
+        let archive = artifacts::archive(files)?;
+        self.upload_archive(run, name, archive)
+    }
+
+    /// The same, with an archive as it is.
+    pub fn upload_archive(&self, run: u64, name: &str, archive: Vec<u8>) -> Result<u64, Refused> {
+        self.with(|world, now| world.upload(run, name, archive.into(), now))
+    }
+
+    /// Its time to be kept is over: the artifact is listed, and its content gone.
+    pub fn expire_artifact(&self, id: u64) -> Result<(), Refused> {
+        self.with(|world, _| world.expire_artifact(id))
     }
 
     /// A person starts a waiting job past its protection rules.
@@ -210,7 +228,8 @@ impl GitHub {
     }
 
     /// What happened. `what` is one of `gate.asked`, `gate.released`, `gate.rejected`, `gate.reported`, `gate.bypassed`,
-    /// `gate.expired`, `job.reviewed`, `job.started`, `job.finished`, `job.canceled`, `run.canceled`, `run.rerun`, `status.created`.
+    /// `gate.expired`, `job.reviewed`, `job.started`, `job.finished`, `job.canceled`, `run.canceled`, `run.rerun`,
+    /// `status.created`, `artifact.uploaded`.
     pub fn journal(&self) -> Vec<JournalEntry> {
         self.settle_due(self.inner.clock.now());
         self.inner.journal.entries()

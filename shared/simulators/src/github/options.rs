@@ -99,6 +99,10 @@ pub struct Knobs {
     pub workflow_jobs: bool,
     /// Whether the App is installed; without it every repository is 404.
     pub installed: bool,
+    /// Where contents of artifacts are; beside the API when absent.
+    pub artifact_store: Option<String>,
+    /// How often the store sends on before it has the content.
+    pub artifact_hops: u32,
     /// Every webhook leaves so much later.
     pub webhook_delay_ms: u64,
     /// Each second webhook leaves so much later than the one after it.
@@ -122,6 +126,8 @@ impl Default for Knobs {
             rate_limit: 5_000,
             workflow_jobs: false,
             installed: true,
+            artifact_store: None,
+            artifact_hops: 0,
             webhook_delay_ms: 0,
             webhook_reorder_ms: 0,
             webhook_copies: 0,

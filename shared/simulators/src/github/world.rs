@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use sha2::{Digest, Sha256};
 
+use super::artifacts::Artifacts;
 use super::faults::Faults;
 use super::hooks::Hooks;
 use super::model::{Deployment, Refused, Repository, Run};
@@ -22,6 +23,7 @@ pub(super) struct World {
     pub repositories: Vec<Repository>,
     pub runs: BTreeMap<u64, Run>,
     pub deployments: BTreeMap<u64, Deployment>,
+    pub artifacts: Artifacts,
     pub schedule: Schedule,
     pub hooks: Hooks,
     pub tokens: Tokens,
@@ -36,6 +38,7 @@ struct Next {
     deployment: u64,
     status: u64,
     job: u64,
+    artifact: u64,
     request: u64,
 }
 
@@ -48,6 +51,7 @@ impl Next {
             deployment: 2_210_045 + shift,
             status: 31_400_001 + shift,
             job: 27_800_001 + shift,
+            artifact: 41_500_001 + shift,
             request: 0,
         }
     }
@@ -60,6 +64,7 @@ impl World {
             repositories: Vec::new(),
             runs: BTreeMap::new(),
             deployments: BTreeMap::new(),
+            artifacts: Artifacts::default(),
             schedule: Schedule::default(),
             hooks: Hooks::new(options.webhook.clone(), options.seed),
             tokens: Tokens::default(),
@@ -76,6 +81,7 @@ impl World {
         self.repositories.clear();
         self.runs.clear();
         self.deployments.clear();
+        self.artifacts = Artifacts::default();
         self.schedule = Schedule::default();
         self.hooks.clear();
         self.tokens.clear();
@@ -96,6 +102,10 @@ impl World {
 
     pub fn new_job_id(&mut self) -> u64 {
         take(&mut self.next.job)
+    }
+
+    pub fn new_artifact_id(&mut self) -> u64 {
+        take(&mut self.next.artifact)
     }
 
     pub fn new_request_number(&mut self) -> u64 {

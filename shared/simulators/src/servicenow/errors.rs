@@ -139,6 +139,11 @@ impl ApiError {
         Self::new(413, "Request entity too large", "The file is larger than com.glide.attachment.max_size")
     }
 
+    pub(super) fn extension_refused(name: &str, status: u16) -> Self {
+        let detail = format!("File type is not allowed by glide.attachment.extensions: {name}");
+        Self::new(status, "Failed to create the attachment", detail)
+    }
+
     pub(super) fn not_acceptable(accept: &str) -> Self {
         Self::new(406, "Not Acceptable", format!("{accept} is not served"))
     }

@@ -216,6 +216,10 @@ pub struct Knobs {
     pub rate_limit_flush_s: u64,
     /// Property `com.glide.attachment.max_size`, in bytes.
     pub attachment_bytes_max: u64,
+    /// Property `glide.attachment.extensions`; empty: every extension is taken.
+    pub attachment_extensions: Vec<String>,
+    /// Status with which another extension is refused; instances differ.
+    pub attachment_refused_status: u16,
     /// A request that takes longer is cancelled before it commits.
     pub quota_ms: Option<u64>,
     /// How long a request within a batch takes of the batch's 30 s.
@@ -298,6 +302,8 @@ impl Default for Knobs {
             semaphore: None,
             rate_limit_flush_s: 30,
             attachment_bytes_max: 1024 * 1024 * 1024,
+            attachment_extensions: Vec::new(),
+            attachment_refused_status: 403,
             quota_ms: None,
             batch_item_ms: 5,
             list_lag_ms: 0,

@@ -1,6 +1,7 @@
 //! The REST API: who may call is checked here, then each area answers for itself.
 
 mod app;
+mod artifacts;
 mod deployments;
 mod gate;
 mod runs;
@@ -25,6 +26,10 @@ pub(super) fn answer(world: &mut World, now: DateTime<Utc>, call: &Call) -> Repl
 }
 
 fn route(world: &mut World, now: DateTime<Utc>, call: &Call) -> Answered {
+    // The store of artifacts is another service, which knows no user agents and no tokens.
+    if let [super::artifacts::STORE, id] = call.segments()[..] {
+        return artifacts::content(world, now, call, number(id)?);
+    }
     if !call.has_user_agent {
         let message = "Request forbidden by administrative rules. Please make sure your request has a User-Agent header";
         return Err(Refused::new(403, message));
@@ -65,6 +70,12 @@ fn in_repository(
         (&Method::GET, []) => Ok(Reply::json(200, &world.repository_json(&world.repositories[repository]))),
         (_, ["actions", "runs", run, "deployment_protection_rule"]) if call.method == Method::POST => {
             gate::answer_gate(world, now, call, repository, number(run)?)
+        }
+        (&Method::GET, ["actions", "runs", run, "artifacts"]) => {
+            artifacts::list(world, call, repository, number(run)?)
+        }
+        (&Method::GET, ["actions", "artifacts", id, "zip"]) => {
+            artifacts::locate(world, now, repository, number(id)?)
         }
         (_, ["actions", "runs", rest @ ..]) => runs::route(world, now, call, repository, rest),
         (_, ["deployments", rest @ ..]) => deployments::route(world, now, call, repository, rest),

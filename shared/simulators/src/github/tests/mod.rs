@@ -1,6 +1,7 @@
 //! Each feature and each fault once, through the router, as a client would see it.
 
 mod access;
+mod artifacts;
 mod control;
 mod faults;
 mod gate;
@@ -51,7 +52,7 @@ impl Answer {
     async fn read(response: Response) -> Self {
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 10_000_000).await.unwrap();
-        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         Self { status: parts.status.as_u16(), headers: parts.headers, body, text }
     }

@@ -130,6 +130,11 @@ fn keep(world: &mut World, request: &ApiRequest, upload: &Upload<'_>) -> Result<
     if size as u64 > world.knobs.attachment_bytes_max || !world.has_room_for(size) {
         return Err(ApiError::too_large());
     }
+    let (extensions, status) = (&world.knobs.attachment_extensions, world.knobs.attachment_refused_status);
+    let extension = upload.name.rsplit_once('.').map_or("", |(_, extension)| extension);
+    if !extensions.is_empty() && !extensions.iter().any(|taken| taken.eq_ignore_ascii_case(extension)) {
+        return Err(ApiError::extension_refused(upload.name, status));
+    }
     let size = size.to_string();
     let hash = hex::encode(Sha256::digest(&upload.content));
     let record = Record::of(&[

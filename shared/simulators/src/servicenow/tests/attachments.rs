@@ -79,3 +79,18 @@ async fn attachment_bytes_max_refuses_larger_files() {
     let answer = send(&sim, upload(&file_uri(&id, "a.txt"), "text/plain", b"abc".to_vec())).await;
     assert_eq!((answer.status, sim.records("sys_attachment").len()), (413, 0));
 }
+
+#[tokio::test]
+async fn attachment_extensions_refuses_others_with_the_status_that_is_set() {
+    for status in [400, 403, 415] {
+        let sim = with_knobs(|knobs| {
+            knobs.attachment_extensions = vec!["pdf".into()];
+            knobs.attachment_refused_status = status;
+        });
+        let id = create(&sim, json!({})).await;
+        let kept = send(&sim, upload(&file_uri(&id, "a.PDF"), "text/plain", b"abc".to_vec())).await;
+        let refused = send(&sim, upload(&file_uri(&id, "a.txt"), "text/plain", b"abc".to_vec())).await;
+        assert_eq!((kept.status, refused.status), (201, status));
+        assert!(refused.detail().contains("glide.attachment.extensions"), "{}", refused.text);
+    }
+}
