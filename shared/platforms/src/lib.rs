@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adapters;
+mod artifact;
 mod error;
 mod github;
 mod lost;
@@ -10,6 +11,7 @@ mod platform;
 
 pub(crate) use adapters::Adapter;
 pub use adapters::{Entry, Platforms, adapters, platforms};
+pub use artifact::Artifact;
 pub use error::PlatformError;
 pub use lost::{LookBack, Place, Undelivered};
 pub use platform::Platform;

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use interlock_events::{Deployment, Event, GateHandle};
 use interlock_rules::{Permit, RunReading, Sibling};
 use interlock_runtime::webhook::{Verified, WebhookSource};
 use tokio::time::Instant;
 
-use crate::{LookBack, Place, PlatformError};
+use crate::{Artifact, LookBack, Place, PlatformError};
 
 /// A CI/CD platform with gates.
 ///
@@ -78,6 +79,24 @@ pub trait Platform: WebhookSource {
     /// # Errors
     /// [`PlatformError`]; a report that fails may be left out.
     async fn report(&self, gate: &GateHandle, text: &str, deadline: Instant) -> Result<(), PlatformError>;
+
+    /// What the run of a gate, or of a deployment that nothing holds, has uploaded so far; nothing where the platform
+    /// keeps no such files.
+    ///
+    /// # Errors
+    /// [`PlatformError`].
+    async fn artifacts(&self, _place: &GateHandle) -> Result<Vec<Artifact>, PlatformError> {
+        Ok(Vec::new())
+    }
+
+    /// The content of one of them, a ZIP archive; bounded.
+    ///
+    /// # Errors
+    /// [`PlatformError`]; `Gone` where the platform has it no more, `Refused` where it is too large or elsewhere than
+    /// the connection permits.
+    async fn artifact(&self, _place: &GateHandle, _id: &str) -> Result<Bytes, PlatformError> {
+        Err(PlatformError::Gone)
+    }
 
     /// Webhooks since `since` that the platform sent and we did not take, as far back as a few calls go. A platform
     /// that keeps no such list has none.

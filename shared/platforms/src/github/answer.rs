@@ -9,6 +9,7 @@ use interlock_runtime::ports::http::HttpError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::artifacts::Place;
 use super::payload::Text;
 use crate::PlatformError;
 
@@ -22,6 +23,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(3600);
 pub(super) enum Effect {
     /// It only reads: what fails may be repeated.
     Read,
+    /// It reads a file, which may be elsewhere.
+    Locate,
     /// It writes: without an answer its outcome is unknown.
     Write,
 }
@@ -29,11 +32,21 @@ pub(super) enum Effect {
 /// A successful answer.
 pub(super) struct Reply {
     body: Bytes,
+    /// Where the file is, if it is elsewhere.
+    location: Option<String>,
     /// The `Date` header, GitHub's own clock.
     pub date: Option<DateTime<Utc>>,
 }
 
 impl Reply {
+    /// The file, or where it is.
+    pub fn into_place(self) -> Place {
+        match self.location {
+            Some(target) => Place::At(target),
+            None => Place::Here(self.body),
+        }
+    }
+
     /// The body, as JSON of this shape. A web page in its place is a passing fault.
     pub fn json<T: DeserializeOwned>(&self, what: &str) -> Result<T, PlatformError> {
         serde_json::from_slice(&self.body).map_err(|_| {
@@ -46,7 +59,10 @@ impl Reply {
 pub(super) fn of_error(error: &HttpError, what: &str, effect: Effect) -> PlatformError {
     let text = format!("{what} at GitHub: {error}");
     match (error, effect) {
-        (HttpError::NotSent { .. }, _) | (_, Effect::Read) => PlatformError::Transient(text),
+        (HttpError::TooLarge { limit, .. }, Effect::Locate) => {
+            PlatformError::Refused(format!("it is larger than {limit} bytes"))
+        }
+        (HttpError::NotSent { .. }, _) | (_, Effect::Read | Effect::Locate) => PlatformError::Transient(text),
         (_, Effect::Write) => PlatformError::Unknown(text),
     }
 }
@@ -68,10 +84,17 @@ pub(super) fn of_response(
         return Err(PlatformError::Paused(pause));
     }
     Err(match (status, effect) {
-        (StatusCode::OK, Effect::Read) => return Ok(Reply { body, date }),
+        (StatusCode::OK, Effect::Read | Effect::Locate) => return Ok(Reply { body, location: None, date }),
+        (StatusCode::FOUND, Effect::Locate) => {
+            let location = parts.headers.get(http::header::LOCATION).and_then(|target| target.to_str().ok());
+            let nowhere = || PlatformError::Transient(format!("{text}, and does not say where to"));
+            return Ok(Reply { body, location: Some(location.ok_or_else(nowhere)?.to_owned()), date });
+        }
+        // Its content is deleted after a time.
+        (StatusCode::GONE, Effect::Locate) => PlatformError::Gone,
         // Writes are answered without content, or with JSON; a web page tells of something in between.
         (StatusCode::CREATED | StatusCode::ACCEPTED | StatusCode::NO_CONTENT, _) => {
-            return Ok(Reply { body, date });
+            return Ok(Reply { body, location: None, date });
         }
         (StatusCode::UNAUTHORIZED, _) => PlatformError::Refused(format!(
             "{text}; check `app_id` and `private_key` of the connection, and our clock"
@@ -81,7 +104,7 @@ pub(super) fn of_response(
         )),
         // A proxy's 404 has no message of GitHub's.
         (StatusCode::NOT_FOUND, _) if message.is_some() => PlatformError::Gone,
-        (StatusCode::NOT_FOUND, Effect::Read) => PlatformError::Transient(text),
+        (StatusCode::NOT_FOUND, Effect::Read | Effect::Locate) => PlatformError::Transient(text),
         (StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY, _) if message.is_some() => {
             PlatformError::Settled
         }
@@ -90,7 +113,7 @@ pub(super) fn of_response(
         }
         (StatusCode::BAD_REQUEST, Effect::Write) if message.is_some() => PlatformError::Refused(text),
         (_, Effect::Write) => PlatformError::Unknown(text),
-        (_, Effect::Read) => PlatformError::Transient(text),
+        (_, Effect::Read | Effect::Locate) => PlatformError::Transient(text),
     })
 }
 

@@ -21,7 +21,7 @@ use crate::PlatformError;
 use crate::pause::Pause;
 
 /// GitHub refuses requests without one.
-const USER_AGENT: &str = concat!("interlock/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("interlock/", env!("CARGO_PKG_VERSION"));
 
 pub(super) struct Client {
     pub http: Arc<dyn Http>,
@@ -61,6 +61,11 @@ impl Client {
     /// Reads.
     pub async fn get(&self, call: Call<'_>) -> Result<Reply, PlatformError> {
         self.exchange(call, &Method::GET, Bytes::new(), Effect::Read, || Ok(())).await
+    }
+
+    /// Asks for a file; it is here, or elsewhere.
+    pub async fn locate(&self, call: Call<'_>) -> Result<Reply, PlatformError> {
+        self.exchange(call, &Method::GET, Bytes::new(), Effect::Locate, || Ok(())).await
     }
 
     /// Writes. `may_send` is asked last, after all that takes time.

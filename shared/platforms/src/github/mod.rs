@@ -2,6 +2,7 @@
 //! (docs: "Creating custom deployment protection rules").
 
 mod answer;
+mod artifacts;
 mod auth;
 mod client;
 mod deliveries;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use http::HeaderName;
 use interlock_events::{Deployment, Event, GateHandle};
@@ -36,7 +38,7 @@ use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::{Adapter, LookBack, Place, Platform, PlatformError};
+use crate::{Adapter, Artifact, LookBack, Place, Platform, PlatformError};
 use client::{Call, Client};
 use gate::Gate;
 use settings::Settings;
@@ -181,6 +183,14 @@ impl Platform for GitHub {
 
     async fn report(&self, gate: &GateHandle, text: &str, deadline: Instant) -> Result<(), PlatformError> {
         self.answer(gate, None, text, deadline, || Ok(())).await
+    }
+
+    async fn artifacts(&self, place: &GateHandle) -> Result<Vec<Artifact>, PlatformError> {
+        artifacts::list(&self.client, &Gate::of(place)?).await
+    }
+
+    async fn artifact(&self, place: &GateHandle, id: &str) -> Result<Bytes, PlatformError> {
+        artifacts::content(&self.client, &Gate::of(place)?, id).await
     }
 
     async fn undelivered(&self, since: DateTime<Utc>) -> Result<LookBack, PlatformError> {

@@ -22,6 +22,9 @@ struct Keys {
     /// `X-GitHub-Api-Version`.
     #[serde(default = "api_version")]
     api_version: String,
+    /// Hosts beside our own from which an artifact's content may be fetched; `*.` in front: all below.
+    #[serde(default = "artifact_hosts")]
+    artifact_hosts: Vec<String>,
 }
 
 /// The same, checked.
@@ -32,6 +35,7 @@ pub(super) struct Settings {
     pub private_key: SecretRef,
     pub webhook_secrets: Vec<SecretRef>,
     pub api_version: String,
+    pub artifact_hosts: Vec<String>,
 }
 
 impl Settings {
@@ -48,8 +52,8 @@ impl Settings {
             let name = &connection.name;
             tracing::warn!(connection.name = %name, "base_url is not https: tokens cross the network in the clear");
         }
-        let Keys { app_id, private_key, webhook_secrets, api_version, .. } = keys;
-        Ok(Self { base, app_id, private_key, webhook_secrets, api_version })
+        let Keys { app_id, private_key, webhook_secrets, api_version, artifact_hosts, .. } = keys;
+        Ok(Self { base, app_id, private_key, webhook_secrets, api_version, artifact_hosts })
     }
 
     /// The URL of an API path.
@@ -60,10 +64,12 @@ impl Settings {
 
 fn faults_of(keys: &Keys, connection: &Connection) -> Vec<Fault> {
     let version = keys.api_version.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
+    let hosts = keys.artifact_hosts.iter().all(|host| is_host(host.strip_prefix("*.").unwrap_or(host)));
     let checks = [
         (!keys.webhook_secrets.is_empty(), "webhook_secrets", "empty", "name the webhook's secret"),
         (!keys.app_id.is_empty(), "app_id", "empty", "the App's id or client id"),
         (version, "api_version", "not a date", "for example 2022-11-28"),
+        (hosts, "artifact_hosts", "not all are names of hosts", "for example *.blob.core.windows.net"),
     ];
     let broken = checks.into_iter().filter(|(well, ..)| !well);
     broken.map(|(_, key, what, cure)| connection.fault(key, what.into(), Some(cure.into()))).collect()
@@ -78,6 +84,19 @@ fn base_of(text: &str) -> Option<Url> {
         && url.query().is_none()
         && url.fragment().is_none();
     plain.then_some(url)
+}
+
+/// A domain of at least two labels: no pattern opens a whole top level.
+fn is_host(text: &str) -> bool {
+    let fits = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    text.split('.').count() > 1 && text.split('.').all(fits)
+}
+
+/// Where GitHub keeps artifacts (docs: "GitHub-hosted runners", communication requirements).
+fn artifact_hosts() -> Vec<String> {
+    vec!["*.blob.core.windows.net".to_owned()]
 }
 
 fn public_base() -> String {

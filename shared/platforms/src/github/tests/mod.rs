@@ -1,6 +1,7 @@
 //! The adapter on the wire of the simulated GitHub.
 
 mod answers;
+mod artifacts;
 mod auth;
 mod readings;
 mod siblings;
@@ -10,7 +11,6 @@ use std::io::Write;
 use std::sync::OnceLock;
 
 use axum::body::Body;
-use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use interlock_events::{CorrelationId, DeploymentRequested, data_of};
 use interlock_rules::{
