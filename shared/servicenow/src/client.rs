@@ -28,6 +28,8 @@ use crate::standing::Why;
 /// A write that takes longer is not waited for.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const READ_TIMEOUT: Duration = Duration::from_secs(20);
+/// A file takes longer. The instance itself gives up after 60 s (ServiceNow docs, "Transaction quotas").
+const UPLOAD_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The client of one connection. Clones share credentials, budget and names.
 #[derive(Clone)]
@@ -56,14 +58,36 @@ pub(crate) struct Call {
     pub(crate) lane: Lane,
     pub(crate) method: Method,
     pub(crate) address: Address,
-    pub(crate) body: Option<Value>,
+    pub(crate) body: Option<Body>,
+}
+
+/// What is in it.
+pub(crate) enum Body {
+    Json(Value),
+    File { media_type: &'static str, content: Bytes },
+}
+
+impl Body {
+    fn bytes(&self) -> Bytes {
+        match self {
+            Self::Json(value) => Bytes::from(value.to_string()),
+            Self::File { content, .. } => content.clone(),
+        }
+    }
+
+    fn media_type(&self) -> &'static str {
+        match self {
+            Self::Json(_) => "application/json",
+            Self::File { media_type, .. } => media_type,
+        }
+    }
 }
 
 impl Call {
     /// Differs for calls of different records.
     fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (self.address.as_str(), self.body.as_ref().map(Value::to_string)).hash(&mut hasher);
+        (self.address.as_str(), self.body.as_ref().map(Body::bytes)).hash(&mut hasher);
         hasher.finish()
     }
 }
@@ -176,7 +200,11 @@ impl ServiceNow {
     }
 
     async fn admitted(&self, call: &Call, began: Instant) -> Result<Answer, Fault> {
-        let timeout = if call.what.kind() == Kind::Read { READ_TIMEOUT } else { WRITE_TIMEOUT };
+        let timeout = match call.what {
+            What::Attach => UPLOAD_TIMEOUT,
+            what if what.kind() == Kind::Read => READ_TIMEOUT,
+            _ => WRITE_TIMEOUT,
+        };
         let deadline = self.deadline.map_or(began + timeout, |given| given.min(began + timeout));
         let while_back = self.pass(deadline).await?;
         let budget = &self.shared.budget;
@@ -286,9 +314,7 @@ impl ServiceNow {
             .header(header::ACCEPT, "application/json")
             .header(who.0, who.1);
         let request = match &call.body {
-            Some(body) => {
-                request.header(header::CONTENT_TYPE, "application/json").body(Bytes::from(body.to_string()))
-            }
+            Some(body) => request.header(header::CONTENT_TYPE, body.media_type()).body(body.bytes()),
             None => request.body(Bytes::new()),
         };
         request.map_err(|error| Fault::Input(format!("the address is no URI: {error}")))

@@ -138,6 +138,10 @@ pub enum What {
     Conflicts,
     /// Work notes that stand.
     Journal,
+    /// Files at a change.
+    Attachments,
+    /// A file of evidence.
+    Attach,
     /// Where a change may go.
     NextStates,
     /// A group or configuration item by its name.
@@ -160,7 +164,7 @@ pub(crate) enum Kind {
 impl What {
     pub(crate) fn kind(self) -> Kind {
         match self {
-            Self::Create => Kind::Create,
+            Self::Create | Self::Attach => Kind::Create,
             Self::Move | Self::Close | Self::Cancel | Self::Note | Self::Plan | Self::Check => Kind::Update,
             _ => Kind::Read,
         }
@@ -182,6 +186,8 @@ impl What {
             Self::Check => "check",
             Self::Conflicts => "conflicts",
             Self::Journal => "journal",
+            Self::Attachments => "attachments",
+            Self::Attach => "attach",
             Self::NextStates => "next_states",
             Self::Name => "name",
             Self::Probe => "probe",
@@ -205,6 +211,8 @@ impl fmt::Display for What {
             Self::Check => "check a change for conflicts",
             Self::Conflicts => "read the conflicts of a change",
             Self::Journal => "read work notes",
+            Self::Attachments => "read the attachments of a change",
+            Self::Attach => "attach a file to a change",
             Self::NextStates => "ask for the next states of a change",
             Self::Name => "resolve a name",
             Self::Probe => "reach the instance",

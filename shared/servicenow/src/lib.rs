@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod attach;
 mod auth;
 mod budget;
 mod changed;
@@ -27,6 +28,7 @@ mod standing;
 mod webhook;
 mod write;
 
+pub use attach::{Attachment, FILE_NAME_CHARS_MAX, File};
 pub use budget::Lane;
 pub use changed::{Changed, Decision, Mark, NUMBERS_MAX};
 pub use client::ServiceNow;

@@ -22,10 +22,18 @@ impl ServiceNow {
         if self.has_note(sys_id, marker).await? {
             return Ok(false);
         }
+        self.add_note(sys_id, marker, text).await?;
+        Ok(true)
+    }
+
+    /// Appends a work note with its marker: for who knows that none stands.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`]; after an unknown outcome look for it first.
+    pub async fn add_note(&self, sys_id: &str, marker: &str, text: &str) -> Result<(), ServiceNowError> {
         let text = if text.contains(marker) { text.to_owned() } else { format!("{text}\n{marker}") };
         let sent = Map::from_iter([("work_notes".to_owned(), Value::from(text))]);
-        self.update(What::Note, Lane::Rest, sys_id, &sent).await?;
-        Ok(true)
+        self.update(What::Note, Lane::Rest, sys_id, &sent).await.map(drop)
     }
 
     /// A work note with `marker` stands.
@@ -33,6 +41,14 @@ impl ServiceNow {
     /// # Errors
     /// [`ServiceNowError`].
     pub async fn has_note(&self, sys_id: &str, marker: &str) -> Result<bool, ServiceNowError> {
+        Ok(!self.notes_with(sys_id, marker).await?.is_empty())
+    }
+
+    /// The work notes with `marker`, the newest first; of very many some.
+    ///
+    /// # Errors
+    /// [`ServiceNowError`].
+    pub async fn notes_with(&self, sys_id: &str, marker: &str) -> Result<Vec<String>, ServiceNowError> {
         let refused = |fault| self.error(What::Journal, fault);
         let sys_id = query::sys_id(sys_id).map_err(refused)?;
         let marker = query::value(marker).map_err(refused)?;
@@ -40,9 +56,9 @@ impl ServiceNow {
             format!("element_id={sys_id}^element=work_notes^valueLIKE{marker}^ORDERBYDESCsys_created_on");
         let address = Address::list("sys_journal_field", &query, "sys_id,element_id,value", NOTES_MAX);
         let answer = self.get(What::Journal, Lane::Rest, address).await?;
-        Ok(Row::list(&answer.result).iter().any(|row| {
-            row.text("element_id").as_deref() == Some(sys_id)
-                && row.text("value").is_some_and(|value| value.contains(marker))
-        }))
+        let rows = Row::list(&answer.result);
+        let here = rows.iter().filter(|row| row.text("element_id").as_deref() == Some(sys_id));
+        let notes = here.filter_map(|row| row.text("value"));
+        Ok(notes.filter(|value| value.contains(marker)).collect())
     }
 }

@@ -10,7 +10,7 @@ use interlock_rules::{CANCELED_MARK, ChangeRow, ChangeState, OWNED_BY_TEMPLATE};
 use serde_json::{Map, Value};
 
 use crate::budget::Lane;
-use crate::client::{Answer, Call, ServiceNow};
+use crate::client::{Answer, Body, Call, ServiceNow};
 use crate::error::{Fault, ServiceNowError, What};
 use crate::names::Named;
 use crate::query::{self, Address};
@@ -112,7 +112,7 @@ impl ServiceNow {
             lane: Lane::Gate,
             method: Method::POST,
             address: Address::new(&format!("/api/sn_chg_rest/change/{path}")),
-            body: Some(Value::Object(sent.clone())),
+            body: Some(Body::Json(Value::Object(sent.clone()))),
         };
         self.call(call).await
     }
@@ -225,7 +225,7 @@ impl ServiceNow {
             lane,
             method: Method::PATCH,
             address: Address::new(&format!("/api/sn_chg_rest/change/{sys_id}")),
-            body: Some(Value::Object(sent.clone())),
+            body: Some(Body::Json(Value::Object(sent.clone()))),
         };
         let answer = self.call(call).await?;
         let (row, ignored) = self.echoed(what, Row::single(&answer.result), sent)?;

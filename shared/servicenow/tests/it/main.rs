@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 
 mod access;
+mod attachments;
 mod budget;
 mod changed;
 mod chosen;
