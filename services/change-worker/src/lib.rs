@@ -4,6 +4,7 @@
 mod audit;
 mod conflict;
 mod create;
+mod evidence;
 mod extras;
 mod follow;
 mod following;
@@ -27,6 +28,7 @@ use interlock_rules::Policies;
 use interlock_runtime::worker::{Context, Worker};
 use interlock_servicenow::ServiceNow;
 
+pub use evidence::evidence;
 use subscribers::{
     AbandonChange, CloseChange, FollowDeployment, FollowRun, ImplementChange, NoteObservation, NoteWithdrawal,
 };

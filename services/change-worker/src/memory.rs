@@ -78,7 +78,10 @@ impl Desk {
     }
 }
 
-async fn in_time<T>(read: impl Future<Output = Result<T, PlatformError>>) -> Result<T, PlatformError> {
+/// Who asks a platform has an answer in this time, or another look.
+pub(crate) async fn in_time<T>(
+    read: impl Future<Output = Result<T, PlatformError>>,
+) -> Result<T, PlatformError> {
     let late = || PlatformError::Transient("the platform did not answer in time".into());
     tokio::time::timeout(RUN_READ_MAX, read).await.unwrap_or_else(|_| Err(late()))
 }

@@ -93,16 +93,20 @@ async fn begin(
     tasks: &mut JoinSet<anyhow::Result<()>>,
     shutdown: &Shutdown,
 ) -> anyhow::Result<Option<SocketAddr>> {
-    let worker = match role {
+    let workers = match role {
         Role::Ingress => return begin_ingress(wiring, tasks, shutdown).await.map(Some),
-        Role::ChangeWorker => change_worker::worker(wiring.change_desk()),
-        Role::ApprovalWorker => approval_worker::worker(wiring.approval_desk()),
+        Role::ChangeWorker => {
+            vec![change_worker::worker(wiring.change_desk()), change_worker::evidence(wiring.change_desk())]
+        }
+        Role::ApprovalWorker => vec![approval_worker::worker(wiring.approval_desk())],
     };
-    let (context, shutdown) = (wiring.context.clone(), shutdown.clone());
-    tasks.spawn(async move {
-        worker.run(context, shutdown).await;
-        Ok(())
-    });
+    for worker in workers {
+        let (context, shutdown) = (wiring.context.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            worker.run(context, shutdown).await;
+            Ok(())
+        });
+    }
     Ok(None)
 }
 

@@ -4,7 +4,7 @@
 //! Arguments of a queue are final: changing one here needs a new queue name.
 
 use interlock_events::{
-    ApprovalWithdrawn, ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentRequested,
+    ApprovalWithdrawn, ChangeClosed, ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentRequested,
     DeploymentStarted, EventData, GateLost, GateObserved, GateRejected, GateReleased, RecordChanged,
     RunFinished,
 };
@@ -29,6 +29,8 @@ pub const DEAD_DELIVERY_LIMIT: i64 = 1_000_000;
 pub const INTAKE_BYTES: i64 = 2 * 1024 * 1024 * 1024;
 /// How much the dead letters of one worker may hold before they refuse; what dies then waits in its queue.
 pub const DEAD_BYTES: i64 = 2 * 1024 * 1024 * 1024;
+/// How much the intake of a worker that yields may hold before the oldest goes to its dead letters.
+pub const YIELDING_BYTES: i64 = 256 * 1024 * 1024;
 /// How much the log may hold; the oldest segments go first.
 pub const LOG_BYTES: i64 = 10 * 1024 * 1024 * 1024;
 /// How long the log keeps, in days.
@@ -44,6 +46,8 @@ pub struct Worker {
     pub name: &'static str,
     /// The event types its intake is bound to.
     pub types: &'static [&'static str],
+    /// Nobody waits for it: what it has no room for goes to its dead letters, and no publication is refused.
+    pub yields: bool,
 }
 
 /// Every core worker.
@@ -60,7 +64,10 @@ pub const WORKERS: &[Worker] = &[
             GateObserved::TYPE,
             ApprovalWithdrawn::TYPE,
         ],
+        yields: false,
     },
+    // A part of change-worker's role: however many files wait, no change and no gate waits behind them.
+    Worker { name: "evidence", types: &[ChangeOpened::TYPE, ChangeClosed::TYPE], yields: true },
     Worker {
         name: "approval-worker",
         types: &[
@@ -72,6 +79,7 @@ pub const WORKERS: &[Worker] = &[
             ChangeUpdated::TYPE,
             RecordChanged::TYPE,
         ],
+        yields: false,
     },
 ];
 
@@ -79,6 +87,12 @@ pub const WORKERS: &[Worker] = &[
 #[must_use]
 pub fn bindings(worker: &str) -> &'static [&'static str] {
     WORKERS.iter().find(|row| row.name == worker).map_or(&[], |row| row.types)
+}
+
+/// Whether a worker takes what it has room for and nobody waits for it.
+#[must_use]
+pub fn yields(worker: &str) -> bool {
+    WORKERS.iter().any(|row| row.name == worker && row.yields)
 }
 
 /// A worker's intake.
@@ -181,10 +195,28 @@ fn dead_lettering(exchange: &str, routing_key: &str, delivery_limit: i64) -> Vec
 }
 
 fn intake_queue(worker: &str) -> Queue {
-    let mut arguments = dead_lettering(DEAD, worker, DELIVERY_LIMIT);
-    arguments.push(("x-max-length-bytes", Argument::Number(INTAKE_BYTES)));
+    let arguments = if yields(worker) { yielding(worker) } else { refusing(worker) };
     let bindings = bindings(worker).iter().map(|ty| (EVENTS, (*ty).to_owned())).collect();
     Queue { name: intake(worker), arguments, bindings }
+}
+
+fn refusing(worker: &str) -> Vec<(&'static str, Argument)> {
+    let mut arguments = dead_lettering(DEAD, worker, DELIVERY_LIMIT);
+    arguments.push(("x-max-length-bytes", Argument::Number(INTAKE_BYTES)));
+    arguments
+}
+
+/// What is dropped at its head is dead-lettered too, at most once: nothing else goes with `drop-head`.
+fn yielding(worker: &str) -> Vec<(&'static str, Argument)> {
+    vec![
+        ("x-queue-type", text("quorum")),
+        ("x-delivery-limit", Argument::Number(DELIVERY_LIMIT)),
+        ("x-overflow", text("drop-head")),
+        ("x-dead-letter-exchange", text(DEAD)),
+        ("x-dead-letter-routing-key", text(worker)),
+        ("x-dead-letter-strategy", text("at-most-once")),
+        ("x-max-length-bytes", Argument::Number(YIELDING_BYTES)),
+    ]
 }
 
 fn watch_queue(worker: &str) -> Queue {
@@ -250,6 +282,17 @@ mod tests {
             if value("x-dead-letter-strategy") == Some(text("at-least-once")) {
                 assert_eq!(value("x-overflow"), Some(text("reject-publish")), "{}", queue.name);
             }
+        }
+    }
+
+    #[test]
+    fn whoever_waits_for_evidence_refuses_no_publication() {
+        for queue in
+            queues().into_iter().filter(|queue| queue.bindings.iter().any(|(from, _)| *from == EVENTS))
+        {
+            let refuses = queue.arguments.contains(&("x-overflow", text("reject-publish")));
+            let may = queue.name != LOG && queue.name != intake("evidence");
+            assert_eq!(refuses, may, "{}", queue.name);
         }
     }
 

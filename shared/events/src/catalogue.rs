@@ -59,6 +59,7 @@ pub fn catalogue() -> Vec<Entry> {
         entry::<ChangeClosed>("change-worker"),
         entry::<ChangeCanceled>("change-worker"),
         entry::<ChangeFailed>("change-worker"),
+        entry::<EvidenceAttached>("change-worker"),
         entry::<ApprovalGranted>("approval-worker"),
         entry::<ApprovalRejected>("approval-worker"),
         entry::<ApprovalExpired>("approval-worker"),

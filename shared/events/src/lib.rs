@@ -9,6 +9,7 @@ mod catalogue;
 mod change;
 mod deployment;
 mod envelope;
+mod evidence;
 mod fault;
 mod gate;
 mod key;
@@ -27,6 +28,7 @@ pub use envelope::{
     AttributesReader, Event, EventData, NotOurs, data_of, event, event_id, partition_of, traceparent_of,
     with_traceparent,
 };
+pub use evidence::EvidenceAttached;
 pub use fault::{FaultRaised, FaultResolved, Resolution};
 pub use gate::{GateBypassed, GateHandle, GateLost, GateObserved, GateRejected, GateReleased};
 pub use key::{CORRELATION_DISPLAY, CorrelationId, DeploymentKey, KeyHash, NotAKeyHash};

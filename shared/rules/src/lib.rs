@@ -9,6 +9,7 @@ mod chain;
 mod conflict;
 mod create;
 mod draft;
+mod evidence;
 mod freeze;
 mod gate;
 mod pace;
@@ -34,6 +35,7 @@ pub use conflict::{
 };
 pub use create::{CreateFacts, Creation, may_create};
 pub use draft::{Draft, draft};
+pub use evidence::EvidenceTerms;
 pub use freeze::{Freeze, LocalTime, WeekTime, Weekly};
 pub use gate::{Answered, Conclusion, PLATFORM_MARGIN, RELEASE_MARGIN, conclude, deadline, next_look};
 pub use pace::{Glances, has_not_moved, run_look_after};

@@ -37,6 +37,7 @@ impl Policies {
             on_withdrawal: OnWithdrawal::default(),
             rollback: None,
             separation: None,
+            evidence: None,
         });
         Self { policies, default_service_now, freezes: Vec::new() }
     }
@@ -61,6 +62,12 @@ impl Policies {
         let mut hasher = DefaultHasher::new();
         freezes.hash(&mut hasher);
         (!freezes.is_empty()).then(|| hasher.finish())
+    }
+
+    /// Some policy wants evidence.
+    #[must_use]
+    pub fn any_evidence(&self) -> bool {
+        self.policies.iter().any(|policy| policy.evidence.is_some())
     }
 
     /// The policies in their order, up to the one that matches.
@@ -96,6 +103,7 @@ impl Policies {
             on_withdrawal: policy.on_withdrawal,
             rollback: policy.rollback,
             separation: policy.separation,
+            evidence: policy.evidence,
             rolls_back: None,
         }
     }

@@ -8,6 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::conflict::ConflictRule;
+use crate::evidence::EvidenceTerms;
 use crate::rollback::RollbackTerms;
 use crate::separation::SeparationTerms;
 use crate::when::When;
@@ -54,6 +55,9 @@ pub struct Policy {
     /// Who may not approve; none: whoever ServiceNow asks.
     #[serde(default)]
     pub separation: Option<SeparationTerms>,
+    /// Which files of the run are attached to the change; none: none.
+    #[serde(default)]
+    pub evidence: Option<EvidenceTerms>,
 }
 
 /// Whether a policy holds deployments.
@@ -269,6 +273,9 @@ pub struct Terms {
     /// Who may not approve.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub separation: Option<SeparationTerms>,
+    /// Which files of the run are attached to the change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<EvidenceTerms>,
     /// The failed change that this deployment takes back; the terms are those of its rollback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolls_back: Option<ChangeRef>,

@@ -31,7 +31,7 @@ impl World {
     pub async fn dead_letters(&self) -> Vec<String> {
         let broker = self.broker.get_or_init(async || connect(&self.amqp_url).await).await;
         let mut reasons = Vec::new();
-        for worker in ["change-worker", "approval-worker"] {
+        for worker in ["change-worker", "evidence", "approval-worker"] {
             let letters = broker.dead_letters(worker, 1_000).await.expect("the queue is there");
             reasons.extend(letters.into_iter().map(|letter| letter.reason));
         }

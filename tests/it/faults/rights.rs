@@ -3,7 +3,7 @@
 use interlock_tests::world::{Role, Setup};
 
 const MAY_WRITE: &str = r"^interlock\.(events|delay|dead|resume)$";
-const MAY_READ: &str = r"^interlock\.(log|(change|approval)-worker(\..*)?)$";
+const MAY_READ: &str = r"^interlock\.(log|(change-worker|approval-worker|evidence)(\..*)?)$";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn roles_that_may_not_declare_demand_the_topology_with_the_command_and_then_work_without_the_right() {

@@ -6,6 +6,7 @@ mod away;
 mod conflict;
 mod crash;
 mod door;
+mod evidence;
 mod freeze;
 mod lost;
 mod matrix;

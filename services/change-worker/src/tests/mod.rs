@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 #![allow(dead_code, reason = "approval-worker's tests need more of what both share")]
 
+mod evidence;
 #[path = "../../../approval-worker/src/tests/memory.rs"]
 mod memory;
 #[path = "../../../approval-worker/src/tests/paused.rs"]

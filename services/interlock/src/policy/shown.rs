@@ -153,6 +153,10 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
             "  taking back a deployment that failed gets a change of type {kind}, linked to the failed one"
         )?;
     }
+    if let Some(evidence) = &terms.evidence {
+        let artifacts = evidence.artifacts.join(", ");
+        writeln!(text, "  artifacts of its run are attached to the change: {artifacts}")?;
+    }
     let close = &terms.close;
     let hours = close.finish_within_hours;
     writeln!(

@@ -7,15 +7,17 @@ use interlock_runtime::ports::broker::Travel;
 use rusqlite::Connection;
 
 use super::failure::Failure;
-use super::queue::{self, Message};
+use super::queue::{self, Message, Taken};
 use super::writer::Rung;
-use super::{log, stored};
+use super::{dead, log, stored};
 use crate::topology::{OWED_FOR, WORKERS, intake};
 
 /// How many messages may be ready in an intake before the door closes.
 pub(super) const INTAKE_MAX: u64 = 10_000;
 /// What follows from a delivery may go beyond that, or two full workers would wait for each other.
 pub(super) const FOLLOW_UPS_MAX: u64 = 2 * INTAKE_MAX;
+
+const NO_ROOM: &str = "its worker's queue is full; give it back when that has caught up";
 
 /// How a publication is marked.
 #[derive(Debug, Clone)]
@@ -35,7 +37,8 @@ impl Mark {
     }
 }
 
-/// Publishes all of `events` or, when an intake that wants one of them has no room, none.
+/// Publishes all of `events` or, when an intake that wants one of them has no room, none. What a worker has no room
+/// for that yields goes to its dead letters.
 pub(super) fn publish(
     connection: &Connection,
     rung: &mut Rung,
@@ -47,6 +50,12 @@ pub(super) fn publish(
         let bytes = stored::event_bytes(event)?;
         for worker in WORKERS.iter().filter(|worker| worker.types.contains(&event.ty())) {
             if queue::intake_ready(connection, worker.name, intake_max)? >= intake_max {
+                if worker.yields {
+                    let (worker, travel) = (worker.name.to_owned(), mark.travel(event));
+                    let taken = Taken { worker, event: bytes.clone(), travel };
+                    dead::put(connection, &taken, (NO_ROOM, 1), mark.now)?;
+                    continue;
+                }
                 return Err(Failure::refused(
                     intake(worker.name),
                     format!("{intake_max} messages are ready"),

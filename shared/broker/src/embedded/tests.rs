@@ -5,7 +5,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use cloudevents::AttributesReader as _;
-use interlock_events::{DeploymentRequested, EventData, FaultRaised, GateReleased};
+use interlock_events::{ChangeClosed, DeploymentRequested, EventData, FaultRaised, GateReleased};
 use interlock_runtime::ports::broker::{Delivered, Receipt, Settlement, Then, Tier, Travel};
 use serde_json::json;
 use tempfile::TempDir;

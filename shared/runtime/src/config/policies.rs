@@ -34,6 +34,9 @@ const TIMEOUT_MINUTES_MAX: f64 = 41_760.0;
 /// A deployment's watch carries its policy's terms in a header of 16 KiB, beside what it has learned.
 const TERMS_BYTES_MAX: usize = 12 * 1024;
 
+/// Patterns that each artifact of a run is compared with.
+const EVIDENCE_MAX: usize = 20;
+
 /// The file's policies, then the default one, unless the file has its own.
 pub(super) fn read(layers: &mut Layers, connections: &[Connection]) -> Vec<Policy> {
     let Layers { file, defaults, faults, .. } = layers;
@@ -76,6 +79,7 @@ impl Checker<'_> {
             self.check_templates(index, policy);
             self.check_times(index, policy);
             self.check_conflict(index, policy);
+            self.check_evidence(index, policy);
             self.check_size(index, policy);
         }
     }
@@ -221,6 +225,25 @@ impl Checker<'_> {
                     &format!("write change: {{ {key}: … }}, or conflict: ignore"),
                 );
             }
+        }
+    }
+
+    fn check_evidence(&mut self, index: usize, policy: &Policy) {
+        let Some(evidence) = &policy.evidence else { return };
+        let artifacts = &evidence.artifacts;
+        if artifacts.is_empty() || artifacts.len() > EVIDENCE_MAX {
+            let what = format!("it names {} artifacts", artifacts.len());
+            let cure = format!("write from 1 to {EVIDENCE_MAX} names, such as junit*, or leave evidence out");
+            self.refuse(index, &["evidence", "artifacts"], what, &cure);
+        }
+        if artifacts.iter().any(|name| name.trim().is_empty()) {
+            let what = "an artifact without a name".to_owned();
+            self.refuse(
+                index,
+                &["evidence", "artifacts"],
+                what,
+                "write its name, or a pattern such as junit*",
+            );
         }
     }
 

@@ -56,13 +56,14 @@ pub struct Worker {
     name: &'static str,
     reactions: BTreeMap<&'static str, Arc<dyn Reaction>>,
     timers: Vec<Timer>,
+    at_most: u16,
 }
 
 impl Worker {
     /// A worker that consumes the queues of `name` in the broker's topology.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
-        Self { name, reactions: BTreeMap::new(), timers: Vec::new() }
+        Self { name, reactions: BTreeMap::new(), timers: Vec::new(), at_most: u16::MAX }
     }
 
     /// Adds the reaction to one event type.
@@ -80,8 +81,16 @@ impl Worker {
         self
     }
 
+    /// Handles no more than so many deliveries of its intake at once, whatever the role may.
+    #[must_use]
+    pub fn at_most(mut self, at_once: u16) -> Self {
+        self.at_most = at_once;
+        self
+    }
+
     /// Runs until `shutdown`, then finishes what is in hand.
     pub async fn run(self, context: Context, shutdown: Shutdown) {
+        let context = Context { concurrency: context.concurrency.min(self.at_most), ..context };
         let types: Vec<&'static str> = self.reactions.keys().copied().collect();
         let arrivals = Arc::<Arrivals>::default();
         let timers: Vec<_> =

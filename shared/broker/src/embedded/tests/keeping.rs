@@ -63,6 +63,29 @@ fn a_full_intake_refuses_and_takes_nothing_of_the_publication() {
     publish(&[requested("2")]).unwrap();
 }
 
+#[test]
+fn a_full_intake_of_who_yields_refuses_nothing_and_what_it_has_no_room_for_is_a_dead_letter() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut connection = file::open_for_writing(directory.path()).unwrap();
+    let mark = Mark { now: DateTime::UNIX_EPOCH, tag: "tag".into(), again: false };
+    for number in ["1", "2", "3"] {
+        let transaction = connection.transaction().unwrap();
+        publish::publish(
+            &transaction,
+            &mut writer::Rung::new(),
+            &[event(ChangeClosed::TYPE, number)],
+            &mark,
+            2,
+        )
+        .unwrap();
+        transaction.commit().unwrap();
+    }
+    assert_eq!(queue::intake_ready(&connection, "evidence", 10).unwrap(), 2);
+    let letters = dead::read(&connection, "evidence", 10).unwrap();
+    assert_eq!(letters.len(), 1);
+    assert!(letters[0].reason.contains("give it back"), "{}", letters[0].reason);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_dead_letter_is_kept_and_comes_again_when_it_is_replayed() {
     let bench = bench();

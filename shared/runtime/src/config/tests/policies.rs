@@ -152,3 +152,20 @@ fn texts_that_no_watch_could_carry_are_refused() {
     let said = faults(&text(13_000));
     assert!(said.contains("policies[0].change") && said.contains("at most 12288"), "{said}");
 }
+
+#[test]
+fn evidence_that_no_artifact_could_be_is_refused_with_the_cure() {
+    let text =
+        |artifacts: &str| format!("policies:\n  - name: a\n    evidence: {{ artifacts: {artifacts} }}\n");
+    assert!(load(&text("[junit*, sbom]")).is_ok());
+    let many = format!("[{}]", vec!["a"; 21].join(", "));
+    for (artifacts, what) in [
+        ("[]", "names 0 artifacts"),
+        (many.as_str(), "names 21 artifacts"),
+        ("[junit, ' ']", "without a name"),
+    ] {
+        let said = faults(&text(artifacts));
+        assert!(said.contains("policies[0].evidence.artifacts") && said.contains(what), "{said}");
+        assert!(said.contains("junit*"), "the cure: {said}");
+    }
+}
