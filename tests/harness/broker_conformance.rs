@@ -61,6 +61,8 @@ pub fn hint(name: &str) -> Event {
         mod_count: "1".into(),
         change_sys_id: name.into(),
         key_hash: None,
+        state: None,
+        updated: None,
     };
     event("/tests", Utc::now(), &fact)
 }

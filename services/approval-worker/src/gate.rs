@@ -122,6 +122,9 @@ pub(crate) struct GateState {
     /// That the record does not permit any more, after the answer, was told.
     #[serde(default)]
     pub withdrawn_told: bool,
+    /// When the record was last read after the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checked_at: Option<DateTime<Utc>>,
     /// The run was canceled for a withdrawn approval.
     #[serde(default)]
     pub run_canceled: bool,
@@ -201,6 +204,7 @@ impl GateState {
             siblings: Vec::new(),
             siblings_known: false,
             withdrawn_told: false,
+            checked_at: None,
             run_canceled: false,
             soon: None,
             phase: Phase::Waiting,

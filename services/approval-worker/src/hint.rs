@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::Desk;
-use crate::gate::Gate;
+use crate::gate::{Gate, Phase};
 use crate::look::By;
 
 /// A gate that somebody else looks at is come back to after this time.
@@ -64,6 +64,9 @@ impl Desk {
         let Some(gate) = Gate::of(&copy.request) else {
             return Handled::Ignored("it has no gate".into());
         };
+        if matches!(copy.state.phase, Phase::Over { .. }) && !hint.redelivered {
+            return Handled::Ignored("the gate is over: its watch tells the same".into());
+        }
         // Whoever had the hint before may have died between its answer and the telling of it.
         let again = self.told_again(gate, &copy.state).filter(|_| hint.redelivered);
         match self.look(gate, &mut copy.state, hint.began, By::Hint { run_first: hint.run_first }).await {

@@ -25,13 +25,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use interlock_events::{ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentStarted};
+use interlock_events::{DeploymentFinished, DeploymentStarted};
 use interlock_platforms::Platform;
 use interlock_rules::Policies;
 use interlock_runtime::worker::{Context, Worker};
 use interlock_servicenow::ServiceNow;
 
-use subscribers::{FollowHint, FollowRecord, FollowRun, KeepGate};
+use subscribers::{FollowChange, FollowDeployment, FollowRecord, FollowRun, KeepGate};
 
 /// The name of its queues.
 pub const NAME: &str = "approval-worker";
@@ -64,10 +64,9 @@ pub fn worker(desk: Desk) -> Worker {
         .subscribe(KeepGate { desk: desk.clone() })
         .subscribe(FollowRecord { desk: desk.clone() })
         .subscribe(FollowRun { desk: desk.clone() })
-        .subscribe(FollowHint::<ChangeOpened>::new(desk.clone()))
-        .subscribe(FollowHint::<ChangeUpdated>::new(desk.clone()))
-        .subscribe(FollowHint::<DeploymentStarted>::new(desk.clone()))
-        .subscribe(FollowHint::<DeploymentFinished>::new(desk.clone()))
+        .subscribe(FollowChange { desk: desk.clone() })
+        .subscribe(FollowDeployment::<DeploymentStarted>::new(desk.clone()))
+        .subscribe(FollowDeployment::<DeploymentFinished>::new(desk.clone()))
         .every(poll, "poll-pending-changes", poll::PollPendingChanges::new(desk.clone()))
         .every(sweep, "sweep-lost", sweep::SweepLost::new(desk))
 }

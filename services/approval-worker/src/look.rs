@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use interlock_events::{Event, EventData, FaultRaised, KeyHash, event, with_traceparent};
 use interlock_platforms::{Platform, PlatformError};
 use interlock_rules::{
     PERMIT_LIFETIME, Reading, ReleaseInputs, RunPhase, RunReading, Verdict, broken_promise, canonical,
     deadline, may_release, next_look, run_look_after,
 };
+use interlock_servicenow::Known;
 use tokio::time::Instant;
 
 use crate::gate::{Gate, GateState, Phase};
@@ -21,6 +22,9 @@ const UNREAD_LOOK_MAX: Duration = Duration::from_secs(5);
 pub(crate) const SEND_WITHIN: Duration = Duration::from_secs(10);
 /// Another look after a hint that comes later than this is left to the gate's watch.
 const SOON_MAX: Duration = Duration::from_secs(30);
+
+/// A record that was read so short a time ago leaves enough of its permit's life to read the run.
+const JUST_READ: TimeDelta = TimeDelta::seconds(2);
 
 /// What a look came to.
 pub(crate) struct Looked {
@@ -122,7 +126,7 @@ impl Desk {
             Phase::Waiting => self.look_at_waiting(gate, state, &*platform, began, by).await,
             Phase::Answered(_) => self.look_after_answer(gate, state, &*platform, began).await,
             Phase::Over { told } => Looked { events: told.clone(), next: Next::Never },
-            Phase::Released { .. } => self.look_at_released(gate, state, &*platform, began).await,
+            Phase::Released { .. } => self.look_at_released(gate, state, &*platform, began, by).await,
         }
     }
 
@@ -186,7 +190,7 @@ impl Desk {
                 Ok(false) => self.reject(gate, state, platform, reason_of(&verdict), false).await,
                 Err(error) => self.platform_failed(gate, state, &error),
             },
-            Verdict::AskPlatform => self.permit(gate, state, platform).await,
+            Verdict::AskPlatform => self.permit(gate, state, platform, reading.ok()).await,
             // Both need the run, which was not read for this verdict.
             Verdict::Lost { .. } | Verdict::Release(_) => Looked::again(Duration::from_secs(1)),
         }
@@ -218,15 +222,27 @@ impl Desk {
         }
     }
 
-    /// The record permits: now the run and once more the record, then the answer.
-    async fn permit(&self, gate: Gate<'_>, state: &mut GateState, platform: &dyn Platform) -> Looked {
-        // The tick that decides begins here: all that it hangs on is read after this moment.
-        let began = self.context.clock.instant();
+    /// The record permits: now the run, and once more the record if that took long, then the answer.
+    async fn permit(
+        &self,
+        gate: Gate<'_>,
+        state: &mut GateState,
+        platform: &dyn Platform,
+        reading: Option<Reading>,
+    ) -> Looked {
+        // The tick that decides begins here: all that it hangs on is read after this moment, or just before.
+        let (began, now) = (self.context.clock.instant(), self.context.clock.now());
+        let reading = reading.filter(|reading| now - reading.at <= JUST_READ);
         let (known, mut news) = (state.clone(), state.clone());
         let (run, siblings, record) = tokio::join!(
             self.read_run(gate, state, platform),
             self.read_siblings(gate, &mut news, platform),
-            self.read_record(gate, &known)
+            async {
+                match reading {
+                    Some(reading) => Ok(reading),
+                    None => self.read_record(gate, &known).await,
+                }
+            }
         );
         let (run, differ) = match (run, siblings) {
             (Ok(run), Ok(differ)) => (run, differ),
@@ -243,7 +259,14 @@ impl Desk {
         self.learn(gate, state, platform, &reading);
         let now = self.context.clock.now();
         match self.judge(gate, state, &reading, Some(&run), now) {
-            Verdict::Release(permit) => self.release(gate, state, platform, permit, &run, began).await,
+            Verdict::Release(permit) => {
+                let looked = self.release(gate, state, platform, permit, &run, began).await;
+                // The hints of what permitted it come in one burst, and tell nothing new.
+                if matches!(state.phase, Phase::Released { .. }) {
+                    state.known = reading.as_ref().ok().and_then(Known::of);
+                }
+                looked
+            }
             verdict => {
                 state.reason = reason_of(&verdict);
                 Looked::again(Duration::from_secs(1))

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use interlock_events::{ApprovalWithdrawn, Event};
 use interlock_platforms::Platform;
 use interlock_rules::{OnWithdrawal, RunPhase, canonical, withdrawn};
@@ -10,10 +11,12 @@ use tokio::time::Instant;
 
 use crate::Desk;
 use crate::gate::{Gate, GateState};
-use crate::look::{Looked, Next, SEND_WITHIN};
+use crate::look::{By, Looked, Next, SEND_WITHIN};
 
 /// How often a released gate's record is read.
 const RELEASED_LOOK: Duration = Duration::from_secs(600);
+/// What could not be read comes again after this time.
+const CHECK_AGAIN: Duration = Duration::from_secs(60);
 
 impl Desk {
     pub(crate) async fn look_at_released(
@@ -22,18 +25,35 @@ impl Desk {
         state: &mut GateState,
         platform: &dyn Platform,
         began: Instant,
+        by: By,
     ) -> Looked {
-        let events = self.look_for_withdrawal(gate, state, platform, began).await;
-        // A deployment's own end is told, or seen once its run moves.
-        let is_as_before = self.glance(gate, state, platform).await;
-        let next = if !is_as_before && self.is_over(gate, state, platform).await {
-            Next::Never
-        } else if must_cancel(state) {
-            Next::After(Duration::from_secs(30))
-        } else {
-            Next::After(RELEASED_LOOK)
+        let about_run = by == By::Hint { run_first: true };
+        let is_due = match by {
+            By::Hint { run_first } => !run_first,
+            By::Watch => self.check_is_due_in(state).is_zero(),
         };
-        Looked { events, next }
+        let mut events = Vec::new();
+        if is_due || must_cancel(state) {
+            events.append(&mut self.look_for_withdrawal(gate, state, platform, began).await);
+        }
+        // A deployment's own end is told, or seen once its run moves.
+        let is_as_before = !about_run && self.glance(gate, state, platform).await;
+        if !is_as_before && self.is_over(gate, state, platform).await {
+            if state.checked_at.is_none() {
+                events.append(&mut self.look_for_withdrawal(gate, state, platform, began).await);
+            }
+            return Looked { events, next: Next::Never };
+        }
+        let after = match must_cancel(state) {
+            true => Duration::from_secs(30),
+            false => self.check_is_due_in(state).max(CHECK_AGAIN),
+        };
+        Looked { events, next: Next::After(after) }
+    }
+
+    fn check_is_due_in(&self, state: &GateState) -> Duration {
+        let age = |at: DateTime<Utc>| (self.context.clock.now() - at).to_std().unwrap_or_default();
+        state.checked_at.map_or(Duration::ZERO, |at| RELEASED_LOOK.saturating_sub(age(at)))
     }
 
     /// Reads the record after a release: what is taken back is told once, and the run canceled where the policy says so.
@@ -49,7 +69,7 @@ impl Desk {
             self.cancel_run(gate, state, platform, began).await;
         }
         let Ok(reading) = reading else { return Vec::new() };
-        state.known = Known::of(&reading);
+        (state.known, state.checked_at) = (Known::of(&reading), Some(self.context.clock.now()));
         let shared = gate.shared(state);
         if let Some(family) = canonical(&reading.rows, &shared) {
             state.note_row(family.canonical);

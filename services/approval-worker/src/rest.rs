@@ -1,6 +1,7 @@
 //! A gate that waits for nothing but a change of its record rests: what moves is told by the marks.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use interlock_events::{KeyHash, RecordChanged};
 use interlock_rules::Reading;
 use interlock_servicenow::Known;
 
@@ -23,6 +24,18 @@ impl Desk {
             !state.waits_for_a_check(reading) && state.knows_everybody() && !state.may_be_a_rollback(reading);
         (state.known, state.matters_at) = (Known::of(reading).filter(|_| alone), until);
         state.freezes = self.policies.freezes_mark(&gate.request.deployment);
+    }
+
+    /// The change was read, whatever has become of it since: of that others tell.
+    pub(crate) async fn has_read_change(&self, key: &KeyHash, sys_id: &str) -> bool {
+        let copy = self.recall(key).await;
+        copy.and_then(|copy| copy.state.known).is_some_and(|known| known.shows(sys_id))
+    }
+
+    /// What the hint tells was read since.
+    pub(crate) async fn has_read(&self, key: &KeyHash, hint: &RecordChanged) -> bool {
+        let copy = self.recall(key).await;
+        copy.and_then(|copy| copy.state.known).is_some_and(|known| known.tells(hint))
     }
 
     /// Nothing has moved since the gate was last looked at, nothing was due, and its deadline is not near: the

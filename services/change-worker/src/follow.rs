@@ -19,7 +19,7 @@ use crate::following::{Following, Seen};
 use crate::walk::{Closing, Walk, Walked, about, failed};
 
 /// How often at least where it may be running.
-const RUNNING_LOOK: TimeDelta = TimeDelta::hours(1);
+pub(crate) const RUNNING_LOOK: TimeDelta = TimeDelta::hours(1);
 /// A platform that was asked so long ago is asked again at once.
 const ASKED_AT_ONCE: TimeDelta = TimeDelta::hours(6);
 /// While the deployment is young its change is looked at more often.
@@ -45,6 +45,19 @@ impl Desk {
                 ),
             };
         };
+        if let Some(until) = state.quiet_until {
+            let left = (until - self.context.clock.now()).to_std().unwrap_or_default();
+            if !left.is_zero() {
+                return Handled::Watch {
+                    after: left.max(Duration::from_secs(1)),
+                    state: state.json(),
+                    events: vec![],
+                };
+            }
+            state.quiet_until = None;
+            // Who came to light since counts too; what cannot be read now is not needed yet.
+            let _ = self.learn_siblings(request, &mut state).await;
+        }
         if state.siblings.is_none()
             && let Err(later) = self.learn_siblings(request, &mut state).await
         {
@@ -58,9 +71,9 @@ impl Desk {
         }
         // Before the look-up: what commits after this moment may be missing in it.
         let looked_at = self.context.clock.now();
-        let all = match service_now.changes_of_any(&shared.hashes(), Lane::Gate).await {
+        let all = match service_now.changes_to_write(&shared.hashes(), Lane::Gate).await {
             Ok(reading) => {
-                state.known = Known::of(&reading);
+                state.known = Known::to_write(&reading);
                 reading.rows
             }
             Err(error) => return failed(&error, state.json(), vec![]),
@@ -167,7 +180,8 @@ impl Desk {
             Ok(recheck) => recheck,
             Err(error) => return about(&row.number, failed(&error, state.json(), events)),
         };
-        let settled = now - found_at >= TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
+        let settle = TimeDelta::from_std(self.settle).unwrap_or(TimeDelta::MAX);
+        let settled = now - found_at >= settle;
         if !settled {
             // Who came to light since is looked up at the next look; what cannot be read now is not needed yet.
             let _ = self.learn_siblings(request, state).await;
@@ -183,10 +197,12 @@ impl Desk {
                 reason: format!("{} does not come to rest: its state is {:?}", row.number, row.state),
             },
             walked => {
-                let rests =
-                    matches!(walked, Walked::Reached) && settled && !left && recheck == Recheck::Never;
-                // What may be running is looked at by itself.
-                state.known = known.filter(|_| rests && row.state < Some(ChangeState::Implement));
+                let reached = matches!(walked, Walked::Reached) && recheck == Recheck::Never;
+                let rests = reached && settled && !left;
+                state.known = known.filter(|_| rests && row.state <= Some(ChangeState::Implement));
+                state.runs = row.state == Some(ChangeState::Implement);
+                // What shows up late shows up until then.
+                state.quiet_until = (reached && !settled).then(|| found_at + settle);
                 let after = self.next(request, settled && !left, now);
                 let after = if let Recheck::After(soon) = recheck { after.min(soon) } else { after };
                 Handled::Watch { after, state: state.json(), events }

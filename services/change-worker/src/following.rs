@@ -47,9 +47,15 @@ pub(crate) struct Following {
     /// The check for conflicts that was asked for last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub check: Option<CheckAsked>,
-    /// What was read of the change, where it waits for people and nothing is to be done.
+    /// What was read of the change, where it waits for people or for its deployment's end, and nothing is to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
+    /// Nothing is to be done, and until then nothing can show that was not there at the last look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiet_until: Option<DateTime<Utc>>,
+    /// It was in Implement then.
+    #[serde(default)]
+    pub runs: bool,
 }
 
 /// What one look saw in ServiceNow.
@@ -81,6 +87,8 @@ impl Following {
             noted: false,
             check: None,
             known: None,
+            quiet_until: None,
+            runs: false,
         }
     }
 

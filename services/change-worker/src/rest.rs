@@ -1,14 +1,15 @@
-//! A change that waits for people costs no calls.
+//! A change that waits for people, or for its deployment's end, costs no calls.
 
 use interlock_events::DeploymentRequested;
 use interlock_rules::{RunPhase, SharedGate, run_look_after};
 use interlock_servicenow::ServiceNow;
 
 use crate::Desk;
+use crate::follow::RUNNING_LOOK;
 use crate::following::Following;
 
 impl Desk {
-    /// The change waits for people, nothing of it has moved, and its job waits too: the instance is not asked.
+    /// Nothing of the change has moved, and its job still waits, or runs, as it did: the instance is not asked.
     pub(crate) async fn is_at_rest(
         &self,
         request: &DeploymentRequested,
@@ -21,11 +22,16 @@ impl Desk {
             return false;
         }
         let now = self.context.clock.now();
-        if now - state.run_read.unwrap_or(request.requested_at) < run_look_after(now - request.requested_at) {
+        let pause = run_look_after(now - request.requested_at);
+        let pause = if state.runs { pause.min(RUNNING_LOOK) } else { pause };
+        if now - state.run_read.unwrap_or(request.requested_at) < pause {
             return true;
         }
-        let waits = |phase| matches!(phase, RunPhase::Waiting | RunPhase::Queued);
-        let rests = self.run_of(request).await.is_ok_and(|run| waits(run.phase));
+        let as_it_did = |phase| match state.runs {
+            true => phase == RunPhase::Started,
+            false => matches!(phase, RunPhase::Waiting | RunPhase::Queued),
+        };
+        let rests = self.run_of(request).await.is_ok_and(|run| as_it_did(run.phase));
         if rests {
             state.run_read = Some(now);
         }

@@ -190,6 +190,8 @@ mod tests {
             mod_count: "1".into(),
             change_sys_id: number.into(),
             key_hash: None,
+            state: None,
+            updated: None,
         };
         LogEntry { at, event: event("/s", at, &fact) }
     }

@@ -4,9 +4,8 @@
 //! Arguments of a queue are final: changing one here needs a new queue name.
 
 use interlock_events::{
-    ApprovalWithdrawn, ChangeClosed, ChangeOpened, ChangeUpdated, DeploymentFinished, DeploymentRequested,
-    DeploymentStarted, EventData, GateLost, GateObserved, GateRejected, GateReleased, RecordChanged,
-    RunFinished,
+    ApprovalWithdrawn, ChangeClosed, ChangeOpened, DeploymentFinished, DeploymentRequested, DeploymentStarted,
+    EventData, GateLost, GateObserved, GateRejected, GateReleased, RecordChanged, RunFinished,
 };
 use interlock_runtime::ports::broker::Tier;
 
@@ -76,7 +75,6 @@ pub const WORKERS: &[Worker] = &[
             DeploymentFinished::TYPE,
             RunFinished::TYPE,
             ChangeOpened::TYPE,
-            ChangeUpdated::TYPE,
             RecordChanged::TYPE,
         ],
         yields: false,

@@ -1,5 +1,6 @@
 //! A hint of ServiceNow that one of its records changed. Never a fact: the record is read before it counts.
 
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,12 @@ pub struct RecordChanged {
     /// The deployment key in its correlation id, where the hint carried one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_hash: Option<KeyHash>,
+    /// The record's state, as the hint says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// `sys_updated_on`, by the instance's clock, where the hint carried it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updated: Option<DateTime<Utc>>,
 }
 
 impl EventData for RecordChanged {

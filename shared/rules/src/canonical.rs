@@ -48,6 +48,17 @@ pub fn approved_after_cancel<'a>(rows: &'a [ChangeRow], whose: &dyn Whose) -> Ve
     rows.iter().filter(|row| whose.has(row) && row.canceled_by_us() && row.approved_by_a_person()).collect()
 }
 
+/// Whether it matters to a writer of changes who approved or rejected these rows, all of one deployment: which of
+/// several counts hangs on it, and whether one in New is submitted. Nothing else that is written does.
+#[must_use]
+pub fn hangs_on_approvers(rows: &[ChangeRow]) -> bool {
+    match rows {
+        [] => false,
+        [row] => row.state.is_none_or(|state| state == ChangeState::New),
+        _ => true,
+    }
+}
+
 type Age<'a> = (chrono::DateTime<chrono::Utc>, &'a str, &'a str);
 
 fn rank(row: &ChangeRow) -> (u8, Age<'_>) {
@@ -192,6 +203,29 @@ mod tests {
             }
             rows
         })
+    }
+
+    #[test]
+    fn nothing_that_is_written_of_one_change_beyond_new_hangs_on_who_approved_it() {
+        use crate::step::{Goal, next_step};
+        use interlock_events::Outcome;
+        let goals = [
+            Goal::AskApproval,
+            Goal::Implement,
+            Goal::Close(Outcome::Succeeded),
+            Goal::Close(Outcome::Skipped),
+            Goal::Abandon,
+        ];
+        for state in ChangeState::ALL {
+            let silent = row("CHG1", state);
+            let differs = ["approved", "rejected"].into_iter().any(|said| {
+                let heard = ChangeRow { approvers: vec![approver(said, 30)], ..silent.clone() };
+                let differs = |goal: &Goal| next_step(*goal, &heard) != next_step(*goal, &silent);
+                goals.iter().any(differs)
+            });
+            assert_eq!(hangs_on_approvers(&[silent]), differs, "{state:?}");
+        }
+        assert!(hangs_on_approvers(&[row("CHG1", ChangeState::Assess), row("CHG2", ChangeState::Assess)]));
     }
 
     proptest! {

@@ -27,7 +27,7 @@ mod step;
 mod text;
 mod when;
 
-pub use canonical::{Family, approved_after_cancel, canonical, extras};
+pub use canonical::{Family, approved_after_cancel, canonical, extras, hangs_on_approvers};
 pub use chain::{Standing, standing};
 pub use conflict::{
     CheckAsked, CheckStep, Checked, ConflictCheck, ConflictRule, ConflictStatus, MOVES_MAX, Plan, next_check,

@@ -92,12 +92,11 @@ impl Call {
     }
 }
 
-/// The result of a call, and when it came.
+/// The result of a call.
 pub(crate) struct Answer {
     pub(crate) result: Value,
     /// When it was asked for, with a permit in hand.
     pub(crate) sent: DateTime<Utc>,
-    pub(crate) at: DateTime<Utc>,
     pub(crate) skew_seconds: Option<i64>,
 }
 
@@ -224,7 +223,7 @@ impl ServiceNow {
         let at = self.shared.clock.now();
         let skew_seconds = self.shared.skew.note(response.headers(), sent, at);
         let result = answer::result(call.what.kind(), &response)?;
-        Ok(Answer { result, sent, at, skew_seconds })
+        Ok(Answer { result, sent, skew_seconds })
     }
 
     /// Whether the instance is there to be called; who comes first after a pause asks it.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use interlock_events::KeyHash;
-use interlock_rules::{ChangeRow, Reading};
+use interlock_events::{KeyHash, RecordChanged};
+use interlock_rules::{ChangeRow, Reading, hangs_on_approvers};
 use serde::{Deserialize, Serialize};
 
 use crate::client::ServiceNow;
@@ -28,6 +28,9 @@ pub struct Known {
     rows: BTreeMap<String, String>,
     /// When the last approver row was written.
     decided: Option<DateTime<Utc>>,
+    /// Approver rows do not matter to whom it was read for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    rows_alone: bool,
     /// Whoever waits for a change of it may go by it.
     sure: bool,
 }
@@ -42,9 +45,22 @@ impl Known {
             at: reading.at,
             rows: rows.iter().map(|row| (row.sys_id.clone(), version(row))).collect(),
             decided: rows.iter().flat_map(|row| &row.approvers).filter_map(|row| row.at).max(),
+            rows_alone: false,
             // What a state means may be told by another configuration.
             sure: is_near && rows.iter().all(|row| row.state.is_some()),
         })
+    }
+
+    /// The same of a reading by [`ServiceNow::changes_to_write`].
+    #[must_use]
+    pub fn to_write(reading: &Reading) -> Option<Self> {
+        Some(Self { rows_alone: !hangs_on_approvers(&reading.rows), ..Self::of(reading)? })
+    }
+
+    /// The change was among what was read.
+    #[must_use]
+    pub fn shows(&self, sys_id: &str) -> bool {
+        self.rows.contains_key(sys_id)
     }
 
     /// The row was read as it is now.
@@ -59,6 +75,20 @@ impl Known {
     #[must_use]
     pub fn counts(&self, decided: DateTime<Utc>) -> bool {
         self.decided.is_some_and(|known| known >= decided)
+    }
+}
+
+impl Known {
+    /// What the hint tells was read already: the row in that version or a later one; of an approval, one of then or
+    /// later.
+    #[must_use]
+    pub fn tells(&self, hint: &RecordChanged) -> bool {
+        if hint.sys_id != hint.change_sys_id {
+            return hint.updated.is_some_and(|at| self.counts(at));
+        }
+        let count = |text: &str| text.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok());
+        let read = self.rows.get(&hint.sys_id).and_then(|version| count(version));
+        read.is_some_and(|read| count(&hint.mod_count).is_some_and(|told| told <= read))
     }
 }
 
@@ -87,7 +117,8 @@ impl ServiceNow {
                 })
             };
             let is_counted = |at: &str| {
-                at.parse().is_ok_and(|at: i64| known.decided.is_some_and(|known| known.timestamp() >= at))
+                known.rows_alone
+                    || at.parse().is_ok_and(|at| known.decided.is_some_and(|known| known.timestamp() >= at))
             };
             if moved.is_some_and(|row| !is_known(&row)) || decided.is_some_and(|at| !is_counted(&at)) {
                 return false;

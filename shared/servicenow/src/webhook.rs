@@ -18,6 +18,8 @@ const CHANGES: &str = "change_request";
 const APPROVALS: &str = "sysapproval_approver";
 /// Told by the set-up guide's rules; nothing follows from them yet.
 const INCIDENTS: &str = "incident";
+/// Longer ones are none.
+const STATE_MAX: usize = 40;
 /// Some scripts put it before the signature.
 const PREFIX: &str = "sha256=";
 
@@ -49,6 +51,8 @@ impl RecordWebhooks {
             mod_count: mod_count.unwrap_or_else(|| webhook.received_at.to_rfc3339()),
             change_sys_id,
             key_hash: hint.text("correlation_id").as_deref().and_then(CorrelationId::hash_in),
+            state: hint.text("state").filter(|state| state.len() <= STATE_MAX),
+            updated: hint.text("sys_updated_on").and_then(|text| time(&text)),
         })
     }
 }
@@ -106,7 +110,7 @@ impl WebhookSource for RecordWebhooks {
             _ => return Ok(Parsed { kind: "other".into(), events: Vec::new() }),
         };
         let fact = self.fact(&hint, webhook)?;
-        let time = hint.text("sys_updated_on").and_then(|text| time(&text)).unwrap_or(webhook.received_at);
+        let time = fact.updated.unwrap_or(webhook.received_at);
         Ok(Parsed { kind: kind.into(), events: vec![event(&self.source_uri(), time, &fact)] })
     }
 }

@@ -3,6 +3,7 @@
 mod approval;
 mod audit;
 mod away;
+mod calls;
 mod conflict;
 mod crash;
 mod door;

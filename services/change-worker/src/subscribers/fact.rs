@@ -52,7 +52,7 @@ impl Desk {
         };
         let shared = SharedGate::of(key, &siblings);
         for service_now in self.service_now.values() {
-            let all = service_now.changes_of_any(&shared.hashes(), Lane::Close).await?.rows;
+            let all = service_now.changes_to_write(&shared.hashes(), Lane::Close).await?.rows;
             let rows = shared.counting(all.clone());
             if let Some(row) = canonical(&rows, &shared).map(|family| family.canonical.clone()) {
                 return Ok(Some(Found { service_now, row, all, shared, request }));
@@ -67,8 +67,8 @@ impl Desk {
         change: &ChangeRef,
     ) -> Result<Option<(&ServiceNow, ChangeRow)>, ServiceNowError> {
         let Some(service_now) = self.service_now.get(&change.connection) else { return Ok(None) };
-        let reading = service_now.changes(std::slice::from_ref(&change.sys_id), Lane::Close).await?;
-        Ok(reading.rows.into_iter().next().map(|row| (&**service_now, row)))
+        let row = service_now.change(&change.sys_id, Lane::Close).await?;
+        Ok(row.map(|row| (&**service_now, row)))
     }
 
     /// Takes the change towards the goal of a fact.

@@ -1,6 +1,7 @@
 //! A run ended: its deployments that told no end of their own have one now. A canceled job tells nothing else.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use interlock_events::{DeploymentRequested, RunFinished};
@@ -11,6 +12,9 @@ use serde_json::json;
 use crate::Desk;
 use crate::walk::{Closing, Walk, failed};
 
+/// Deployments tell their own ends at the same moment, and close their changes: what is left then is for this.
+const DEPLOYMENTS_FIRST: Duration = Duration::from_secs(5);
+
 pub(crate) struct FollowRun {
     pub desk: Arc<Desk>,
 }
@@ -20,6 +24,9 @@ impl Subscriber for FollowRun {
     type Data = RunFinished;
 
     async fn handle(&self, delivery: Delivery<RunFinished>) -> Handled {
+        if delivery.state.is_none() {
+            return Handled::Watch { after: DEPLOYMENTS_FIRST, state: json!({}), events: vec![] };
+        }
         let requests = self.desk.requests_of_run(&delivery.data).await;
         if requests.is_empty() {
             return Handled::Ignored("no deployment of this run is remembered; its watches find out".into());

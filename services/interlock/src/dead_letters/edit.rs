@@ -149,6 +149,8 @@ mod tests {
             mod_count: "7".into(),
             change_sys_id: "1".into(),
             key_hash: None,
+            state: None,
+            updated: None,
         };
         let event = Ok(event("/s", DateTime::UNIX_EPOCH, &fact));
         DeadLetter { id: "3".into(), event, reason: "broken".into(), attempts: 10, at: None }

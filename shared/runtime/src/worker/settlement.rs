@@ -117,6 +117,8 @@ mod tests {
             mod_count: "1".into(),
             change_sys_id: "1".into(),
             key_hash: None,
+            state: None,
+            updated: None,
         };
         let mut event = event("/s", DateTime::UNIX_EPOCH, &fact);
         with_traceparent(&mut event, Some("00-story-1"));

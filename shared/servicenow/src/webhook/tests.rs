@@ -81,8 +81,10 @@ fn a_change_is_told_as_one_record_changed() {
           "connection": "acme",
           "key_hash": "rwqddrjo7ueeassklnhqodg7se",
           "mod_count": "7",
+          "state": "-2",
           "sys_id": "8da031c52efd08404a4a5b4f070cdf91",
-          "table": "change_request"
+          "table": "change_request",
+          "updated": "2026-03-01T09:59:58Z"
         }
       }
     ]

@@ -1,6 +1,7 @@
 //! What has changed since, and whether what was read is still all there is.
 
 use chrono::Utc;
+use interlock_events::RecordChanged;
 use interlock_rules::ChangeState;
 use interlock_servicenow::{Known, Lane, Mark};
 use interlock_simulators::servicenow::{Effect, Fault};
@@ -111,6 +112,8 @@ async fn what_was_read_is_all_there_is_until_something_moves_or_the_store_forget
     assert!(client.is_as_read(&keys, &known).await, "and was read since");
     client.note_decided(&hash, Utc::now()).await;
     assert!(!client.is_as_read(&keys, &known).await, "somebody decided");
+    let to_write = Known::to_write(&client.changes_to_write(&keys, Lane::Gate).await.unwrap()).unwrap();
+    assert!(client.is_as_read(&keys, &to_write).await, "which is nothing to who writes the change alone");
     world.store.flush();
     client.note_followed(began, "0", Duration::from_secs(60)).await;
     assert!(!client.is_as_read(&keys, &known).await, "what was written before the flush proves nothing");
@@ -136,4 +139,42 @@ async fn a_state_that_nobody_knows_and_a_clock_that_is_off_are_no_good_for_waiti
         let known = Known::of(&reading).unwrap();
         assert!(!world.client.is_as_read(&[key().hash()], &known).await);
     }
+}
+
+#[tokio::test]
+async fn a_hint_of_what_was_read_since_tells_nothing_and_one_without_a_version_always_may() {
+    let world = World::new();
+    let change = world.created().await;
+    world.client.move_to(&change.sys_id, ChangeState::Assess, &Default::default()).await.unwrap();
+    world.sim.approve(&change.number, None).unwrap();
+    let reading = world.client.changes_of(&key().hash(), Lane::Gate).await.unwrap();
+    let (known, row) = (Known::of(&reading).unwrap(), &reading.rows[0]);
+    let read: u64 = row.mod_count.parse().unwrap();
+    let hint = |mod_count: &str| RecordChanged {
+        connection: "servicenow".into(),
+        table: "change_request".into(),
+        sys_id: row.sys_id.clone(),
+        mod_count: mod_count.into(),
+        change_sys_id: row.sys_id.clone(),
+        key_hash: None,
+        state: None,
+        updated: None,
+    };
+    assert!(known.tells(&hint(&read.to_string())) && known.tells(&hint("0")));
+    assert!(!known.tells(&hint(&(read + 1).to_string())), "it is news");
+    for odd in ["", "x", "2026-03-01 09:00:00", "2026-03-01T09:00:00+00:00"] {
+        assert!(!known.tells(&hint(odd)), "{odd}");
+    }
+    let decided = row.approvers[0].at.unwrap();
+    let approval = |updated| RecordChanged {
+        table: "sysapproval_approver".into(),
+        sys_id: row.approvers[0].sys_id.clone(),
+        updated,
+        ..hint("1")
+    };
+    assert!(known.tells(&approval(Some(decided))));
+    let later = decided + chrono::Duration::seconds(1);
+    assert!(!known.tells(&approval(Some(later))) && !known.tells(&approval(None)));
+    let other = RecordChanged { sys_id: "0".repeat(32), change_sys_id: "0".repeat(32), ..hint("0") };
+    assert!(!known.tells(&other), "it is another change");
 }

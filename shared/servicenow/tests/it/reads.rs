@@ -1,6 +1,6 @@
 //! Rows and approvals as they are read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{TimeZone, Utc};
 use interlock_rules::{Approval, ChangeState};
@@ -61,27 +61,44 @@ async fn a_key_without_a_change_reads_as_no_rows() {
 }
 
 #[tokio::test]
-async fn many_changes_cost_two_calls() {
+async fn who_only_writes_reads_approvals_where_a_write_hangs_on_them() {
     let world = World::new();
-    let mut ids = Vec::new();
-    for _ in 0..3 {
-        ids.push(world.created().await.sys_id);
-    }
-    ids.push("0".repeat(32));
+    let created = world.created().await;
+    let calls = || world.sim.requests().count("GET", "/api/now/table/sysapproval_approver");
+    let read = async || world.client.changes_to_write(&[key().hash()], Lane::Close).await.unwrap().rows;
+    assert_eq!((read().await[0].state, calls()), (Some(ChangeState::New), 1), "a rejected one stays in New");
+    world.client.move_to(&created.sys_id, ChangeState::Assess, &BTreeMap::new()).await.unwrap();
+    world.sim.approve(&created.number, None).unwrap();
+    assert_eq!((read().await.len(), calls()), (1, 1), "one that is under way goes its way");
+    world.created().await;
+    assert_eq!((read().await.len(), calls()), (2, 2), "of two it counts which one a person approved");
+}
+
+#[tokio::test]
+async fn a_change_is_read_by_its_id_in_one_call_and_another_is_not_taken_for_it() {
+    let world = World::new();
+    let created = world.created().await;
     let before = world.sim.requests().count("GET", "/api/now/table");
-    let reading = world.client.changes(&ids, Lane::Gate).await.unwrap();
-    assert_eq!(reading.rows.len(), 3, "what is not there is not in the reading");
-    assert_eq!(world.sim.requests().count("GET", "/api/now/table") - before, 2);
+    let read = world.client.change(&created.sys_id, Lane::Close).await.unwrap().unwrap();
+    assert_eq!((&read.number, read.state), (&created.number, Some(ChangeState::New)));
+    assert_eq!(world.sim.requests().count("GET", "/api/now/table") - before, 1);
+    assert_eq!(world.client.change(&"0".repeat(32), Lane::Close).await.unwrap(), None);
+    let (http, client) = canned();
+    http.json(200, &json!({ "result": [plain_row(&"b".repeat(32))] }));
+    assert_eq!(client.change(&"a".repeat(32), Lane::Close).await.unwrap(), None);
 }
 
 #[tokio::test]
 async fn long_lists_of_ids_are_split_so_that_no_address_is_too_long() {
     let (http, client) = canned();
-    for _ in 0..3 {
+    let ids: Vec<String> = (0..60).map(|n| format!("{n:032x}")).collect();
+    let rows: Vec<_> = ids.iter().map(|id| plain_row(id)).collect();
+    http.json(200, &json!({ "result": rows }));
+    for _ in 0..2 {
         http.json(200, &json!({ "result": [] }));
     }
-    let ids: Vec<String> = (0..120).map(|n| format!("{n:032x}")).collect();
-    client.changes(&ids, Lane::Rest).await.unwrap();
+    let keys: Vec<_> = std::iter::repeat_n(key().hash(), 16).collect();
+    client.changes_of_any(&keys, Lane::Rest).await.unwrap();
     let asked = http.asked();
     assert_eq!(asked.len(), 3);
     assert!(asked.iter().all(|(_, address)| address.len() <= 2_000));
@@ -92,7 +109,7 @@ async fn long_lists_of_ids_are_split_so_that_no_address_is_too_long() {
 #[tokio::test]
 async fn what_is_no_sys_id_is_not_put_into_a_query() {
     let (http, client) = canned();
-    let error = client.changes(&["x^ORactive=true".into()], Lane::Rest).await.unwrap_err();
+    let error = client.change("x^ORactive=true", Lane::Rest).await.unwrap_err();
     assert_eq!(error.class(), Class::Permanent);
     assert_eq!(http.asked(), []);
 }
@@ -151,9 +168,9 @@ async fn one_bad_row_of_many_delays_only_itself() {
     let ids = ["a".repeat(32), "b".repeat(32)];
     let mut bad = plain_row(&ids[0]);
     bad["sys_created_on"] = json!("yesterday");
-    http.json(200, &json!({ "result": [bad, plain_row(&ids[1])] })).json(200, &json!({ "result": [] }));
-    let reading = client.changes(&ids, Lane::Rest).await.unwrap();
-    let read: Vec<&str> = reading.rows.iter().map(|row| row.sys_id.as_str()).collect();
+    http.json(200, &json!({ "result": [bad, plain_row(&ids[1])] }));
+    let rows = client.numbered(&["CHG0000001", "CHG0000002"]).await.unwrap();
+    let read: Vec<&str> = rows.iter().map(|row| row.sys_id.as_str()).collect();
     assert_eq!(read, [ids[1].as_str()]);
 }
 

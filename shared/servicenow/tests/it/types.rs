@@ -87,6 +87,6 @@ async fn a_template_that_is_absent_ambiguous_or_not_published_is_refused_with_th
 async fn a_change_that_does_not_show_its_template_shows_none() {
     let world = World::new();
     let sys_id = world.created().await.sys_id;
-    let read = world.client.changes(&[sys_id], Lane::Gate).await.unwrap();
-    assert_eq!((read.rows[0].change_type, &read.rows[0].template), (Some(ChangeType::Normal), &None));
+    let read = world.client.change(&sys_id, Lane::Gate).await.unwrap().unwrap();
+    assert_eq!((read.change_type, &read.template), (Some(ChangeType::Normal), &None));
 }
