@@ -10,6 +10,8 @@ use interlock_rules::{RunReading, Sibling};
 use crate::Desk;
 
 const LIFE: Duration = Duration::from_secs(48 * 3600);
+/// A Store that is older has heard of each deployment that is followed: its watch comes every ten minutes at least.
+const HAS_HEARD_OF_ALL: Duration = Duration::from_secs(20 * 60);
 /// Deployments of one run that its end finds; the others find out by themselves.
 const OF_RUN_MAX: usize = 300;
 const RUN_READ_MAX: Duration = Duration::from_secs(15);
@@ -46,6 +48,13 @@ impl Desk {
             requests.extend(self.recall(&key).await);
         }
         requests
+    }
+
+    /// No watch follows this deployment, so that it has no change. `false` where the Store cannot tell.
+    pub(crate) async fn is_followed_by_nobody(&self, key: &KeyHash) -> bool {
+        let store = &self.context.store;
+        let has_heard = store.epoch().await.is_ok_and(|epoch| epoch.age >= HAS_HEARD_OF_ALL);
+        has_heard && matches!(store.get(&format!("deployment:{key}")).await, Ok(None))
     }
 
     pub(crate) async fn recall(&self, key: &KeyHash) -> Option<DeploymentRequested> {

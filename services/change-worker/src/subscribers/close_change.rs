@@ -23,6 +23,10 @@ impl Subscriber for CloseChange {
 
     async fn handle(&self, delivery: Delivery<DeploymentFinished>) -> Handled {
         let fact = &delivery.data;
+        // Most deployments are held by nothing: they have no change, and cost no call.
+        if self.desk.is_followed_by_nobody(&fact.deployment.key.hash()).await {
+            return self.desk.wait_for_request(delivery.first_at);
+        }
         let terms = self.desk.policies.of(&fact.deployment);
         // In every instance: the policy of the request may have named another one.
         let found = match self.desk.find(&fact.deployment.key).await {

@@ -16,6 +16,8 @@ use crate::walk::{Walk, Walked, about, failed};
 
 /// A fact whose change does not show or move in this time ends.
 const FACT_LIFE: TimeDelta = TimeDelta::hours(24);
+/// A request that comes later than this finds out for itself that its deployment has ended.
+const REQUEST_BEHIND_MAX: TimeDelta = TimeDelta::minutes(10);
 
 /// The change of a deployment, as a fact finds it.
 pub(crate) struct Found<'a> {
@@ -102,6 +104,15 @@ impl Desk {
             return Handled::Dead { reason };
         }
         Handled::Watch { after: pause(age), state: json!({}), events }
+    }
+
+    /// Nobody has asked for a change of this deployment, yet: its request may be behind this fact.
+    pub(crate) fn wait_for_request(&self, first_at: DateTime<Utc>) -> Handled {
+        let age = self.context.clock.now() - first_at;
+        if age > REQUEST_BEHIND_MAX {
+            return Handled::Ignored("no change was asked for: nothing holds this deployment".into());
+        }
+        Handled::Watch { after: pause_without_change(age), state: json!({}), events: vec![] }
     }
 
     /// There is no change of this key, yet.

@@ -1,4 +1,5 @@
-//! What a change costs that waits for people, before a simulated instance and in paused time.
+//! What a change costs that waits, for people or for its deployment's end, before a simulated instance and in paused
+//! time.
 #![allow(clippy::unwrap_used, reason = "a test fails by it")]
 #![allow(dead_code, reason = "approval-worker's tests need more of what both share")]
 
@@ -16,11 +17,14 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use interlock_broker::embedded::Embedded;
-use interlock_events::{CorrelationId, Deployment, DeploymentKey, DeploymentRequested, GateHandle, Project};
-use interlock_rules::Policies;
+use interlock_events::{
+    CorrelationId, Deployment, DeploymentFinished, DeploymentKey, DeploymentRequested, GateHandle, Outcome,
+    Project,
+};
+use interlock_rules::{ChangeState, Policies};
 use interlock_runtime::health::Health;
 use interlock_runtime::ports::clock::Clock;
-use interlock_runtime::worker::{Context, Delivery, Handled};
+use interlock_runtime::worker::{Context, Delivery, Handled, Subscriber as _};
 use interlock_servicenow::{Mark, ServiceNow};
 use interlock_simulators::servicenow::ServiceNow as Simulator;
 use serde_json::{Value, json};
@@ -31,12 +35,14 @@ use self::memory::Memory;
 use self::paused::{InProcess, Paused, simulator, unlocked};
 use self::platform::Gates;
 use crate::Desk;
+use crate::subscribers::CloseChange;
 
 struct World {
     sim: Simulator,
     desk: Desk,
     platform: Arc<Gates>,
     service_now: Arc<ServiceNow>,
+    store: Arc<Memory>,
     request: DeploymentRequested,
     state: Option<Value>,
     _directory: TempDir,
@@ -49,13 +55,13 @@ impl World {
         let (store, http) = (Arc::new(Memory::default()), Arc::new(InProcess(sim.router())));
         let settings = unlocked(directory.path());
         let service_now =
-            Arc::new(ServiceNow::new("acme", settings, http.clone(), clock.clone(), store.clone()));
+            Arc::new(ServiceNow::new("acme", settings, http.clone(), clock.clone(), store.clone() as Arc<_>));
         let platform = Arc::new(Gates::new(clock.clone()));
         let broker = Embedded::open(&directory.path().join("broker"), clock.clone()).unwrap();
         let request = requested(&*clock);
         let context = Context {
             broker,
-            store,
+            store: store.clone(),
             clock,
             http,
             health: Health::new(),
@@ -69,7 +75,7 @@ impl World {
             policies: Policies::new(Vec::new(), "acme".into()),
             settle: Duration::from_secs(75),
         };
-        Self { sim, desk, platform, service_now, request, state: None, _directory: directory }
+        Self { sim, desk, platform, service_now, store, request, state: None, _directory: directory }
     }
 
     /// Ticks for so long. What changes meanwhile is followed, as the poll of approval-worker does.
@@ -122,6 +128,31 @@ impl World {
     }
 }
 
+impl World {
+    /// The deployment's end, told so long ago.
+    async fn end_told(&self, ago: TimeDelta) -> Handled {
+        let now = self.desk.context.clock.now();
+        let fact = DeploymentFinished {
+            deployment: self.request.deployment.clone(),
+            outcome: Outcome::Succeeded,
+            at: now,
+        };
+        let delivery = Delivery {
+            data: fact,
+            time: now,
+            redelivered: false,
+            attempt: 1,
+            first_and_direct: true,
+            first_at: now - ago,
+            state: None,
+            spare: false,
+            traceparent: None,
+            began: Instant::now(),
+        };
+        CloseChange { desk: Arc::new(self.desk.clone()) }.handle(delivery).await
+    }
+}
+
 fn requested(clock: &dyn Clock) -> DeploymentRequested {
     let key = DeploymentKey {
         tenant: "default".into(),
@@ -142,14 +173,19 @@ fn requested(clock: &dyn Clock) -> DeploymentRequested {
     DeploymentRequested { deployment, gate: Some(handle), place: None, requested_at: clock.now() }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_change_that_waits_for_people_costs_no_calls_until_it_moves_or_its_job_ends() {
+async fn asked() -> World {
     let mut world = World::new();
     let group = json!({ "name": "default", "change": { "assignment_group": "Change Management" } });
     world.desk.policies = Policies::new(vec![serde_json::from_value(group).unwrap()], "acme".into());
     world.tick_for(Duration::from_secs(600)).await;
     assert_eq!(world.change()["state"], "-4", "people are asked");
     world.sim.requests().clear();
+    world
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_that_waits_for_people_costs_no_calls_until_it_moves_or_its_job_ends() {
+    let mut world = asked().await;
     world.tick_for(Duration::from_secs(4 * 3_600)).await;
     assert_eq!(world.calls(), 0, "{:#?}", world.sim.requests().find(&Default::default()));
     let sys_id = world.change()["sys_id"].as_str().unwrap().to_owned();
@@ -159,4 +195,33 @@ async fn a_change_that_waits_for_people_costs_no_calls_until_it_moves_or_its_job
     world.platform.give_up(1);
     world.tick_for((TimeDelta::hours(2)).to_std().unwrap()).await;
     assert_eq!(world.change()["state"], "4", "its job ended before it began");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_whose_deployment_runs_costs_no_calls_until_it_moves_or_the_run_ends() {
+    let mut world = asked().await;
+    let number = world.change()["number"].as_str().unwrap().to_owned();
+    world.sim.approve_all(&number).unwrap();
+    world.platform.let_go(1);
+    world.tick_for(Duration::from_secs(600)).await;
+    let sys_id = world.change()["sys_id"].as_str().unwrap().to_owned();
+    world.service_now.move_to(&sys_id, ChangeState::Implement, &BTreeMap::new()).await.unwrap();
+    world.tick_for(Duration::from_secs(1_200)).await;
+    world.sim.requests().clear();
+    world.tick_for(Duration::from_secs(4 * 3_600)).await;
+    assert_eq!(world.calls(), 0, "{:#?}", world.sim.requests().find(&Default::default()));
+    world.platform.end(1);
+    world.tick_for(Duration::from_secs(2 * 3_600)).await;
+    assert_eq!(world.change()["state"], "3", "nobody told of its end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_deployment_that_nothing_holds_costs_no_calls() {
+    let world = World::new();
+    assert!(matches!(world.end_told(TimeDelta::zero()).await, Handled::Watch { .. }), "its request may come yet");
+    assert!(matches!(world.end_told(TimeDelta::minutes(11)).await, Handled::Ignored(_)));
+    assert_eq!(world.calls(), 0);
+    world.store.be_young();
+    assert!(matches!(world.end_told(TimeDelta::minutes(11)).await, Handled::Watch { .. }));
+    assert!(world.calls() > 0, "a Store that may have forgotten says nothing");
 }
