@@ -4,6 +4,7 @@
 
 #[path = "../it/faults/staff.rs"]
 mod staff;
+mod webhooks;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};

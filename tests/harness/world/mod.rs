@@ -55,6 +55,7 @@ pub struct World {
     roles: BTreeMap<Role, Process>,
     cast: &'static [Role],
     broker: OnceCell<std::sync::Arc<RabbitMq>>,
+    client: reqwest::Client,
     served: Vec<JoinHandle<()>>,
 }
 
@@ -102,6 +103,7 @@ impl World {
             roles: BTreeMap::new(),
             cast: setup.cast(),
             broker: OnceCell::new(),
+            client: outside::client(),
             served: vec![first, second],
         };
         world.write_settings(setup, &format!("http://{at_service_now}"));

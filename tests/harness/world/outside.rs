@@ -23,15 +23,20 @@ pub struct Posted {
     pub body: String,
 }
 
+/// What tests ask with.
+pub(super) fn client() -> reqwest::Client {
+    reqwest::Client::builder()
+        .timeout(TIMEOUT)
+        // GitHub refuses who does not say its name (docs: "User agent required").
+        .user_agent("interlock-tests")
+        .no_proxy()
+        .build()
+        .expect("no certificates are read for it")
+}
+
 impl World {
     pub(super) fn http(&self) -> reqwest::Client {
-        reqwest::Client::builder()
-            .timeout(TIMEOUT)
-            // GitHub refuses who does not say its name (docs: "User agent required").
-            .user_agent("interlock-tests")
-            .no_proxy()
-            .build()
-            .expect("no certificates are read for it")
+        self.client.clone()
     }
 
     /// Posts a webhook as GitHub would; `None` where nobody answers.
