@@ -107,10 +107,12 @@ impl Plan {
 /// of which it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checked {
+    /// The change.
+    pub sys_id: String,
     /// When it ran.
     pub at: DateTime<Utc>,
-    /// Of what.
-    pub of: Plan,
+    /// Of what; nothing, where the change lacked an item or a date.
+    pub of: Option<Plan>,
     /// Numbers of the changes that it found in conflict, where the instance shows them, once they were read.
     pub with: Option<Vec<String>>,
 }
@@ -120,12 +122,14 @@ impl Checked {
     #[must_use]
     pub fn seen(known: Option<Self>, row: &ChangeRow) -> Option<Self> {
         let at = row.conflict.last_run?;
-        let is_known = |known: &Self| known.at == at && known.of.sys_id == row.sys_id;
-        known.filter(is_known).or_else(|| Some(Self { at, of: Plan::of(row).ok()?, with: None }))
+        let is_known = |known: &Self| known.at == at && known.sys_id == row.sys_id;
+        let seen = || Self { sys_id: row.sys_id.clone(), at, of: Plan::of(row).ok(), with: None };
+        Some(known.filter(is_known).unwrap_or_else(seen))
     }
 
     fn is_of(&self, row: &ChangeRow) -> bool {
-        row.conflict.last_run == Some(self.at) && Plan::of(row).as_ref() == Ok(&self.of)
+        let plan = Plan::of(row).ok();
+        plan.is_some() && plan == self.of && row.conflict.last_run == Some(self.at)
     }
 }
 

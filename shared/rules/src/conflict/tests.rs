@@ -145,6 +145,16 @@ fn a_check_stays_one_of_the_plan_that_it_was_first_seen_with() {
     assert_eq!(conflicting(&again, ConflictRule::Wait, checked.as_ref()), None);
 }
 
+#[test]
+fn a_check_of_a_change_that_lacked_a_date_says_nothing_once_it_has_one() {
+    let bare = ChangeRow { start: None, ..planned(ConflictStatus::Free, Some(15)) };
+    let checked = Checked::seen(None, &bare);
+    let whole = planned(ConflictStatus::Free, Some(15));
+    let checked = Checked::seen(checked, &whole);
+    let said = conflicting(&whole, ConflictRule::Wait, checked.as_ref());
+    assert!(matches!(said, Some(Conflicting::Unknown(_))), "{said:?}");
+}
+
 proptest! {
     #[test]
     fn a_computed_slot_is_free_as_long_as_before_and_never_earlier(
