@@ -174,6 +174,7 @@ impl GateState {
             short_description: String::new(),
             ..RollbackTerms::default()
         });
+        terms.cmdb = None;
         terms.close = CloseTerms { notes: String::new(), ..terms.close };
         Self {
             revision: 0,

@@ -159,7 +159,7 @@ impl Desk {
         let (goal, reason) = self.goal(request, state, seen).await;
         let deployment = &request.deployment;
         let closing = match goal {
-            Goal::Close(outcome) => Closing::of(&state.terms.close, deployment, outcome).with(&reason),
+            Goal::Close(outcome) => Closing::of(&state.terms, deployment, outcome).with(&reason),
             _ => Closing::default(),
         };
         let note = ignored_note(&state.ignored);

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 
 mod audit;
+mod cmdb;
 mod conflict;
 mod create;
 mod evidence;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use interlock_events::{
     ChangeCanceled, ChangeClosed, ChangeUpdated, Deployment, DeploymentKey, Event, Outcome,
 };
-use interlock_rules::{ChangeRow, ChangeState, CloseTerms, Goal, Step, next_step, render};
+use interlock_rules::{ChangeRow, ChangeState, CmdbTerms, Goal, Step, Terms, next_step, render};
 use interlock_runtime::worker::Handled;
 use interlock_servicenow::{Class, ServiceNow, ServiceNowError};
 
@@ -55,15 +55,20 @@ impl Walk<'_> {
 pub(crate) struct Closing {
     pub code: String,
     pub notes: String,
+    /// What the configuration item is to say, and of what, where it went well.
+    pub item: Option<(CmdbTerms, Deployment)>,
 }
 
 impl Closing {
     /// By the policy's terms. Notes that cannot be rendered still say how it ended.
-    pub(crate) fn of(terms: &CloseTerms, deployment: &Deployment, outcome: Outcome) -> Self {
-        let code = if outcome == Outcome::Succeeded { &terms.successful } else { &terms.unsuccessful };
+    pub(crate) fn of(terms: &Terms, deployment: &Deployment, outcome: Outcome) -> Self {
+        let went_well = outcome == Outcome::Succeeded;
+        let item = terms.cmdb.clone().filter(|_| went_well).map(|item| (item, deployment.clone()));
+        let terms = &terms.close;
+        let code = if went_well { &terms.successful } else { &terms.unsuccessful };
         let notes = render(&terms.notes, deployment, Some(outcome))
             .unwrap_or_else(|fault| format!("The deployment {}. ({fault})", outcome.as_str()));
-        Self { code: code.clone(), notes }
+        Self { code: code.clone(), notes, item }
     }
 
     /// With what else is to be said.
@@ -129,8 +134,9 @@ impl Desk {
         outcome: Outcome,
         events: &mut Vec<Event>,
     ) -> Result<ChangeRow, ServiceNowError> {
-        let Closing { code, notes } = &walk.closing;
-        let echo = walk.service_now.close(&row.sys_id, code, notes).await?;
+        let Closing { code, notes, .. } = &walk.closing;
+        let told = self.update_item(walk, row, events).await?;
+        let echo = walk.service_now.close(&row.sys_id, code, &format!("{notes}{told}")).await?;
         tracing::info!(change.number = row.number, close_code = code, "closed a change");
         events.push(self.fact(&ChangeClosed {
             key: walk.key.clone(),

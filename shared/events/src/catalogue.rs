@@ -56,6 +56,7 @@ pub fn catalogue() -> Vec<Entry> {
         entry::<RecordChanged>("ingress"),
         entry::<ChangeOpened>("change-worker"),
         entry::<ChangeUpdated>("change-worker"),
+        entry::<CmdbUpdated>("change-worker"),
         entry::<ChangeClosed>("change-worker"),
         entry::<ChangeCanceled>("change-worker"),
         entry::<ChangeFailed>("change-worker"),
@@ -69,7 +70,7 @@ pub fn catalogue() -> Vec<Entry> {
         entry::<GateRejected>("approval-worker"),
         entry::<GateLost>("approval-worker"),
         entry::<GateBypassed>("approval-worker"),
-        entry::<FaultRaised>("runtime, approval-worker"),
+        entry::<FaultRaised>("runtime, approval-worker, change-worker"),
         entry::<FaultResolved>("tools"),
     ]
 }

@@ -1,5 +1,7 @@
 //! Facts about changes. Only change-worker states them.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,6 +118,37 @@ pub struct ChangeCanceled {
     pub reason: String,
 }
 fact_of_a_change!(ChangeCanceled, "io.interlock.change.canceled.v1", |fact| fact.change.sys_id.clone());
+
+/// A configuration item in ServiceNow.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ItemRef {
+    /// The record's id.
+    pub sys_id: String,
+    /// Its name.
+    pub name: String,
+    /// Its class (`cmdb_ci_appl`).
+    pub class: String,
+}
+
+/// The configuration item of the change says what was deployed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CmdbUpdated {
+    /// The occurrence.
+    pub key: DeploymentKey,
+    /// The change.
+    pub change: ChangeRef,
+    /// The item that the change names.
+    pub item: ItemRef,
+    /// What was written, by field.
+    pub fields: BTreeMap<String, String>,
+    /// Fields that the instance did not take as they were sent; empty when all were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored_fields: Vec<String>,
+}
+fact_of_a_change!(CmdbUpdated, "io.interlock.cmdb.updated.v1", |fact| format!(
+    "{} {}",
+    fact.change.sys_id, fact.item.sys_id
+));
 
 /// The change cannot be opened or moved; people must look.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -18,7 +18,8 @@ mod record;
 pub use approval::{ApprovalExpired, ApprovalGranted, ApprovalRejected, ApprovalWithdrawn};
 pub use catalogue::{Checked, Entry, catalogue, catalogue_markdown, catalogue_schemas};
 pub use change::{
-    ChangeCanceled, ChangeClosed, ChangeFailed, ChangeOpened, ChangeRef, ChangeUpdated, Planned,
+    ChangeCanceled, ChangeClosed, ChangeFailed, ChangeOpened, ChangeRef, ChangeUpdated, CmdbUpdated, ItemRef,
+    Planned,
 };
 pub use deployment::{
     Deployment, DeploymentFinished, DeploymentRequested, DeploymentStarted, Outcome, Project, Run,

@@ -6,6 +6,7 @@
 
 mod canonical;
 mod chain;
+mod cmdb;
 mod conflict;
 mod create;
 mod draft;
@@ -29,6 +30,7 @@ mod when;
 
 pub use canonical::{Family, approved_after_cancel, canonical, extras, hangs_on_approvers};
 pub use chain::{Standing, standing};
+pub use cmdb::{CmdbTerms, item_fields};
 pub use conflict::{
     CheckAsked, CheckStep, Checked, ConflictCheck, ConflictRule, ConflictStatus, MOVES_MAX, Plan, next_check,
     next_free,

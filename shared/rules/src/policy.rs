@@ -7,6 +7,7 @@ use interlock_events::ChangeRef;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::cmdb::CmdbTerms;
 use crate::conflict::ConflictRule;
 use crate::evidence::EvidenceTerms;
 use crate::rollback::RollbackTerms;
@@ -46,6 +47,9 @@ pub struct Policy {
     /// How the change is closed.
     #[serde(default)]
     pub close: CloseTerms,
+    /// What is written into the configuration item once a deployment went well; none: nothing.
+    #[serde(default)]
+    pub cmdb: Option<CmdbTerms>,
     /// What happens when an approval is withdrawn after the release.
     #[serde(default)]
     pub on_withdrawal: OnWithdrawal,
@@ -265,6 +269,9 @@ pub struct Terms {
     pub conflict: ConflictRule,
     /// How the change is closed.
     pub close: CloseTerms,
+    /// What is written into the configuration item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cmdb: Option<CmdbTerms>,
     /// What happens when an approval is withdrawn.
     pub on_withdrawal: OnWithdrawal,
     /// How the change of a rollback differs.

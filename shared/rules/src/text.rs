@@ -47,6 +47,20 @@ pub fn render_request(
     fill(template, knows(&request.deployment, None, Some(request.requested_at), failed))
 }
 
+/// Renders `template` for a configuration item: it also knows `change.number` and `finished_at`, as the instance stores
+/// a time.
+pub(crate) fn render_item(
+    template: &str,
+    deployment: &Deployment,
+    change: &str,
+    finished_at: DateTime<Utc>,
+) -> Result<String, TemplateFault> {
+    let mut context = knows(deployment, Some(Outcome::Succeeded), None, None);
+    context["change"] = json!({ "number": change });
+    context["finished_at"] = finished_at.format("%Y-%m-%d %H:%M:%S").to_string().into();
+    fill(template, context)
+}
+
 /// Renders `template` for a person: it knows `login`, `name` and `email`.
 pub(crate) fn render_person(template: &str, person: &Person) -> Result<String, TemplateFault> {
     fill(template, json!({ "login": person.login, "name": person.name, "email": person.email }))

@@ -136,6 +136,10 @@ pub enum What {
     Check,
     /// What it found.
     Conflicts,
+    /// A configuration item.
+    ReadItem,
+    /// Its fields.
+    UpdateItem,
     /// Work notes that stand.
     Journal,
     /// Files at a change.
@@ -165,7 +169,13 @@ impl What {
     pub(crate) fn kind(self) -> Kind {
         match self {
             Self::Create | Self::Attach => Kind::Create,
-            Self::Move | Self::Close | Self::Cancel | Self::Note | Self::Plan | Self::Check => Kind::Update,
+            Self::Move
+            | Self::Close
+            | Self::Cancel
+            | Self::Note
+            | Self::Plan
+            | Self::Check
+            | Self::UpdateItem => Kind::Update,
             _ => Kind::Read,
         }
     }
@@ -185,6 +195,8 @@ impl What {
             Self::Plan => "plan",
             Self::Check => "check",
             Self::Conflicts => "conflicts",
+            Self::ReadItem => "read_item",
+            Self::UpdateItem => "update_item",
             Self::Journal => "journal",
             Self::Attachments => "attachments",
             Self::Attach => "attach",
@@ -210,6 +222,8 @@ impl fmt::Display for What {
             Self::Plan => "plan a change for other dates",
             Self::Check => "check a change for conflicts",
             Self::Conflicts => "read the conflicts of a change",
+            Self::ReadItem => "read a configuration item",
+            Self::UpdateItem => "update a configuration item",
             Self::Journal => "read work notes",
             Self::Attachments => "read the attachments of a change",
             Self::Attach => "attach a file to a change",

@@ -320,7 +320,7 @@ fn reached(now: Option<ChangeState>, asked: ChangeState) -> bool {
 
 /// Unknown fields, fields without write right and computed ones are left out without a word, and
 /// long text is cut; what the instance lists itself is not always right, so values are compared too.
-fn not_taken(echo: &Row<'_>, sent: &Map<String, Value>) -> Vec<String> {
+pub(crate) fn not_taken(echo: &Row<'_>, sent: &Map<String, Value>) -> Vec<String> {
     let listed = echo.ignored();
     let differs = |field: &str, sent: &Value| match echo.text(field) {
         Some(kept) => Some(normal(&kept)) != sent.as_str().map(normal),

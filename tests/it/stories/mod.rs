@@ -4,6 +4,7 @@ mod approval;
 mod audit;
 mod away;
 mod calls;
+mod cmdb;
 mod conflict;
 mod crash;
 mod door;

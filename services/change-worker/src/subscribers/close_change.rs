@@ -43,7 +43,7 @@ impl Subscriber for CloseChange {
             }
         };
         let outcome = if let Goal::Close(outcome) = goal { outcome } else { fact.outcome };
-        let closing = Closing::of(&terms.close, &fact.deployment, outcome);
+        let closing = Closing::of(&terms, &fact.deployment, outcome);
         let reason = format!("The deployment ended before it began: {}.", fact.outcome.as_str());
         let walk = Walk { service_now, key: &fact.deployment.key, goal, reason: &reason, closing, note: "" };
         self.desk.drive_fact(&walk, row, delivery.first_at).await

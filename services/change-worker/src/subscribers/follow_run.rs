@@ -63,7 +63,7 @@ impl FollowRun {
         };
         let Some(outcome) = phase.outcome() else { return Handled::Ignored("it has not ended".into()) };
         let goal = if phase.has_started() { Goal::Close(outcome) } else { Goal::Abandon };
-        let closing = Closing::of(&self.desk.policies.of(deployment).close, deployment, outcome);
+        let closing = Closing::of(&self.desk.policies.of(deployment), deployment, outcome);
         let reason = format!("The deployment ended before it began: {}.", outcome.as_str());
         let walk = Walk {
             service_now: found.service_now,

@@ -157,6 +157,10 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
         let artifacts = evidence.artifacts.join(", ");
         writeln!(text, "  artifacts of its run are attached to the change: {artifacts}")?;
     }
+    if let Some(cmdb) = &terms.cmdb {
+        let fields: Vec<&str> = cmdb.fields.keys().map(String::as_str).collect();
+        writeln!(text, "  what went well is written into the configuration item: {}", fields.join(", "))?;
+    }
     let close = &terms.close;
     let hours = close.finish_within_hours;
     writeln!(

@@ -80,6 +80,7 @@ impl Checker<'_> {
             self.check_times(index, policy);
             self.check_conflict(index, policy);
             self.check_evidence(index, policy);
+            self.check_item(index, policy);
             self.check_size(index, policy);
         }
     }
@@ -244,6 +245,33 @@ impl Checker<'_> {
                 what,
                 "write its name, or a pattern such as junit*",
             );
+        }
+    }
+
+    fn check_item(&mut self, index: usize, policy: &Policy) {
+        let Some(cmdb) = &policy.cmdb else { return };
+        if cmdb.fields.is_empty() {
+            let what = "it writes nothing".to_owned();
+            self.refuse(
+                index,
+                &["cmdb", "fields"],
+                what,
+                "name fields of the configuration item, or leave cmdb out",
+            );
+        }
+        for (field, template) in &cmdb.fields {
+            let path = ["cmdb", "fields", field.as_str()];
+            self.check_template(index, &path, template);
+            let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+            if field.starts_with("sys_") || !field.chars().all(is_name) {
+                let what = "this is no field that may be written".to_owned();
+                self.refuse(
+                    index,
+                    &path,
+                    what,
+                    "write the name of a field of the item's class: version, u_commit",
+                );
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod counted;
 mod doctor;
 mod faults;
 mod hourly;
+mod items;
 mod outage;
 mod quirks;
 mod reads;

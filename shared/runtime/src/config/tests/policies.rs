@@ -48,6 +48,16 @@ fn a_check_for_conflicts_needs_an_item_and_both_dates() {
 }
 
 #[test]
+fn what_is_written_into_an_item_is_checked_too() {
+    let of = |fields: &str| format!("policies: [{{ name: a, cmdb: {{ fields: {{ {fields} }} }} }}]");
+    assert!(faults(&of("")).contains("policies[0].cmdb.fields: it writes nothing"));
+    assert!(faults(&of("sys_class_name: x")).contains("policies[0].cmdb.fields.sys_class_name"));
+    assert!(faults(&of("'a,b': x")).contains("no field that may be written"));
+    assert!(faults(&of("version: '{{'")).contains("policies[0].cmdb.fields.version: template"));
+    assert!(load(&of("version: '{{ reference }}'")).is_ok());
+}
+
+#[test]
 fn who_may_not_approve_is_checked_too() {
     let said = faults("policies: [{ name: a, separation: { trigger: '{{', author: null } }]");
     assert!(said.contains("policies[0].separation.trigger: template"), "{said}");

@@ -85,6 +85,7 @@ pub(super) const CI: &[Field] = &[
     ("support_group", GROUP),
     ("version", LINE),
 ];
+pub(super) const APPLICATION: &[Field] = &[("install_directory", LINE)];
 pub(super) const TASK_CI: &[Field] =
     &[("added_from_dynamic_ci", Boolean), ("ci_item", Reference("cmdb_ci")), ("task", Reference("task"))];
 pub(super) const PROPERTIES: &[Field] =

@@ -36,7 +36,7 @@ pub(super) const TABLES: &[TableDef] = &[
     child("change_task", "Change Task", "task", tasks::CHANGE_TASK),
     table("chg_model", "Change Model", platform::MODELS),
     table("cmdb_ci", "Configuration Item", platform::CI),
-    child("cmdb_ci_appl", "Application", "cmdb_ci", &[]),
+    child("cmdb_ci_appl", "Application", "cmdb_ci", platform::APPLICATION),
     child("cmdb_ci_server", "Server", "cmdb_ci", &[]),
     child("cmdb_ci_service", "Service", "cmdb_ci", &[]),
     open("cmdb_rel_ci", "CI Relationship"),
