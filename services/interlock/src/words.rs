@@ -64,6 +64,7 @@ fn what(ty: &str, data: &Value) -> String {
         "change.closed" => format!("{number} closed: {}", text("/close_code")),
         "change.canceled" => format!("{number} canceled: {}", text("/reason")),
         "change.failed" => format!("{number} does not go on: {}", text("/reason")),
+        "cmdb.updated" => format!("the configuration item {} was updated", text("/item/name")),
         "evidence.attached" => format!("attached to {number}: {} ({})", text("/name"), text("/summary")),
         "approval.granted" => format!("{number} is approved{}", by(data)),
         "approval.rejected" => format!("{number} is rejected: {}", text("/reason")),
