@@ -4,8 +4,9 @@
 //! Arguments of a queue are final: changing one here needs a new queue name.
 
 use interlock_events::{
-    ApprovalWithdrawn, ChangeClosed, ChangeOpened, DeploymentFinished, DeploymentRequested, DeploymentStarted,
-    EventData, GateLost, GateObserved, GateRejected, GateReleased, RecordChanged, RunFinished,
+    ApprovalWithdrawn, ChangeClosed, ChangeOpened, DeploymentFinished, DeploymentRequested,
+    DeploymentStarted, EventData, GateLost, GateObserved, GateRejected, GateReleased, RecordChanged,
+    RunFinished,
 };
 use interlock_runtime::ports::broker::Tier;
 

@@ -218,7 +218,10 @@ async fn a_change_whose_deployment_runs_costs_no_calls_until_it_moves_or_the_run
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_deployment_that_nothing_holds_costs_no_calls() {
     let world = World::new();
-    assert!(matches!(world.end_told(TimeDelta::zero()).await, Handled::Watch { .. }), "its request may come yet");
+    assert!(
+        matches!(world.end_told(TimeDelta::zero()).await, Handled::Watch { .. }),
+        "its request may come yet"
+    );
     assert!(matches!(world.end_told(TimeDelta::minutes(11)).await, Handled::Ignored(_)));
     assert_eq!(world.calls(), 0);
     world.store.be_young();

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use interlock_rules::{
-    ChangeType, ConflictRule, Considered, GateRule, Mode, OnRejection, OnWithdrawal, WindowRule,
+    ChangeType, ConflictRule, Considered, GateRule, Mode, OnRejection, OnWithdrawal, Terms, WindowRule,
 };
 
 use super::Answer;
@@ -146,6 +146,17 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
             parts.into_iter().filter(|(_, template)| template.is_some()).map(|(part, _)| part).collect();
         writeln!(text, "  its {} may not approve it", parts.join(" and "))?;
     }
+    only_where_asked(text, terms)?;
+    let close = &terms.close;
+    let hours = close.finish_within_hours;
+    writeln!(
+        text,
+        "  closed as `{}`, else as `{}`, also after {hours} h without a result",
+        close.successful, close.unsuccessful
+    )
+}
+
+fn only_where_asked(text: &mut String, terms: &Terms) -> std::fmt::Result {
     if let Some(rollback) = &terms.rollback {
         let kind = kind(rollback.change_type);
         writeln!(
@@ -161,13 +172,7 @@ fn terms(text: &mut String, answer: &Answer) -> std::fmt::Result {
         let fields: Vec<&str> = cmdb.fields.keys().map(String::as_str).collect();
         writeln!(text, "  what went well is written into the configuration item: {}", fields.join(", "))?;
     }
-    let close = &terms.close;
-    let hours = close.finish_within_hours;
-    writeln!(
-        text,
-        "  closed as `{}`, else as `{}`, also after {hours} h without a result",
-        close.successful, close.unsuccessful
-    )
+    Ok(())
 }
 
 fn freezes(text: &mut String, answer: &Answer) -> std::fmt::Result {
