@@ -33,7 +33,7 @@ async fn whole_life(world: &World) -> Vec<String> {
     let calls = until("its run's end has been looked into", SOON, async || {
         let calls = calls(world);
         let closed = calls.iter().find(|call| is_of_close(call))?.at;
-        calls.iter().any(|call| call.at - closed > TimeDelta::seconds(3)).then_some(calls)
+        calls.iter().any(|call| call.at - closed > TimeDelta::milliseconds(800)).then_some(calls)
     });
     let line = |call: &LoggedRequest| format!("{} {} {} {}", call.method, call.path, call.query, call.body);
     calls.await.iter().map(line).collect()

@@ -13,7 +13,7 @@ use crate::Desk;
 use crate::walk::{Closing, Walk, failed};
 
 /// Deployments tell their own ends at the same moment, and close their changes: what is left then is for this.
-const DEPLOYMENTS_FIRST: Duration = Duration::from_secs(5);
+const DEPLOYMENTS_FIRST: Duration = Duration::from_secs(1);
 
 pub(crate) struct FollowRun {
     pub desk: Arc<Desk>,
